@@ -1,0 +1,37 @@
+"""A pytest plugin that writes down how long a suite's tests take.
+
+The first test is left out, since the server, the schema and the first connection are
+made in it; so is the last one, since all is taken down in it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
+__all__ = ["FILE"]
+
+FILE = "BENCHMARK_TIMES"
+
+_ends: list[float] = []
+
+
+def pytest_runtest_logfinish() -> None:
+    """Note when a test has ended, its fixtures included."""
+    _ends.append(time.perf_counter())
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write milliseconds per test, and how many failed."""
+    measured = len(_ends) - 2
+    times = {
+        "failed": session.testsfailed,
+        "ms_per_test": 1000 * (_ends[-2] - _ends[0]) / measured if measured > 0 else 0,
+    }
+    Path(os.environ[FILE]).write_text(json.dumps(times), encoding="utf-8")

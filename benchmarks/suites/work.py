@@ -1,0 +1,20 @@
+"""The unit of work that every contender's test does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from models import User
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+
+async def unit_of_work(session: AsyncSession) -> None:
+    """Add and commit a user, then select it by name: another test's row would fail."""
+    session.add(User(name="ann"))
+    await session.commit()
+    found = await session.scalars(select(User).where(User.name == "ann"))
+    assert found.one().id is not None

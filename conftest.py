@@ -1,0 +1,83 @@
+"""The plugin for suites inside tests, and what a run must not go without."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+pytest_plugins = ["pytester"]
+_SHARES: Final = 10
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run go on for many rounds, to find what fails rarely."""
+    parser.addoption(
+        "--rounds",
+        type=int,
+        metavar="N",
+        help="run every test N times, each time on a tenth of its variants",
+    )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Repeat the tests, whose variants take turns."""
+    rounds = config.getoption("--rounds")
+    if rounds is None:
+        return
+    variants: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        variants.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    items[:] = [
+        item
+        for number in range(rounds)
+        for several in variants.values()
+        for item in several[number % min(_SHARES, len(several)) :: _SHARES]
+    ]
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C, which tests press, arrive; a shell's background jobs ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Stop at once where a database that ASYNCDB_REQUIRE names cannot be had.
+
+    The variable holds words as for `--asyncdb`, separated by spaces. Without it, what
+    cannot be had is skipped, with the reason.
+    """
+    if not hasattr(session.config, "workerinput"):
+        for word in os.environ.get("ASYNCDB_REQUIRE", "").split():
+            _require(word)
+
+
+def _require(word: str) -> None:
+    from pytest_asyncdb.errors import AsyncDBError
+    from pytest_asyncdb.provisioning import Run
+    from pytest_asyncdb.settings import parse_target
+
+    try:
+        with contextlib.closing(Run(parse_target(word))) as run:
+            run.database(_Empty())
+    except AsyncDBError as error:
+        pytest.exit(f"ASYNCDB_REQUIRE names {word}: {error}", returncode=1)
+
+
+class _Empty:
+    """Builds nothing."""
+
+    key = None
+
+    async def __call__(self, connection: AsyncConnection, /) -> None:
+        """Leave the database empty."""

@@ -1,0 +1,20 @@
+"""Database products: what each can do, and the SQL that administers it."""
+
+from __future__ import annotations
+
+from pytest_asyncdb.backends._base import Backend, Capability, Driver, ServerBackend
+from pytest_asyncdb.backends._registry import (
+    ENTRY_POINTS,
+    backend_names,
+    get_backend,
+)
+
+__all__ = [
+    "ENTRY_POINTS",
+    "Backend",
+    "Capability",
+    "Driver",
+    "ServerBackend",
+    "backend_names",
+    "get_backend",
+]

@@ -1,0 +1,152 @@
+"""What a database product can do, and the SQL that administers it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import Enum
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Backend", "Capability", "Driver", "ServerBackend"]
+
+
+class Capability(Enum):
+    """Something that a test or a strategy may need; its value is the public word."""
+
+    SAVEPOINT = "savepoint"
+    TRANSACTIONAL_DDL = "transactional_ddl"
+    TEMPLATES = "templates"
+    IN_MEMORY = "in_memory"
+    CONCURRENT_WRITERS = "concurrent_writers"
+    ROW_LOCKS = "row_locks"
+    ADVISORY_LOCKS = "advisory_locks"
+    SERIALIZABLE = "serializable"
+    DEFERRABLE = "deferrable"
+    SCHEMAS = "schemas"
+    SEQUENCES = "sequences"
+    RETURNING = "returning"
+    NOTIFY = "notify"
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """An async driver: its name in a URL, its module, and the extra with it."""
+
+    name: str
+    extra: str
+
+    @property
+    def installed(self) -> bool:
+        """Whether the driver's module can be found; it is not imported."""
+        return find_spec(self.name) is not None
+
+    @property
+    def install(self) -> str:
+        """The command that installs the driver."""
+        return f"pip install pytest-asyncdb[{self.extra}]"
+
+
+class Backend(ABC):
+    """A database product."""
+
+    name: ClassVar[str]
+    drivers: ClassVar[Sequence[Driver]]
+    """Async drivers, the preferred one first."""
+    capabilities: ClassVar[frozenset[Capability]]
+
+
+class ServerBackend(Backend):
+    """A product with a server, on which databases are made and dropped.
+
+    Every method returns SQL; nothing is run here. `version` is the server's.
+    """
+
+    maintenance: ClassVar[str]
+    """The database that exists on every fresh server of the product."""
+    pristine: ClassVar[str]
+    """The template of databases that are made from nothing."""
+
+    @abstractmethod
+    def clone(
+        self, template: str, database: str, *, durable: bool, version: tuple[int, ...]
+    ) -> str:
+        """SQL that makes `database` from `template`; `durable`: the server syncs."""
+
+    @abstractmethod
+    def freeze(self, database: str) -> str:
+        """SQL that turns a built database into a template nobody can connect to."""
+
+    @abstractmethod
+    def thaw(self, database: str) -> str:
+        """SQL that makes a template an ordinary database again, so that it can go."""
+
+    @abstractmethod
+    def exists(self, database: str) -> str:
+        """SQL whose one value says whether a database is there."""
+
+    @abstractmethod
+    def drop(self, database: str) -> str:
+        """SQL that drops a database, if it is there."""
+
+    @abstractmethod
+    def terminate(self, database: str) -> str:
+        """SQL that ends the sessions on a database."""
+
+    @abstractmethod
+    def sessions(self, database: str) -> str:
+        """SQL whose one value is the number of sessions on a database."""
+
+    @abstractmethod
+    def mark(self, database: str, text: str) -> str:
+        """SQL that attaches a text to a database."""
+
+    @abstractmethod
+    def marks(self, pattern: str) -> str:
+        """SQL for rows (name, mark or None) of databases LIKE `pattern` we may drop."""
+
+    @abstractmethod
+    def hold(self, key: int) -> str:
+        """SQL that says "the owner lives" for as long as its session lasts."""
+
+    @abstractmethod
+    def seize(self, key: int) -> str:
+        """SQL that waits until this session alone has `key`."""
+
+    @abstractmethod
+    def release(self, key: int) -> str:
+        """SQL that gives back what `seize` took."""
+
+    @abstractmethod
+    def held(self, key: int) -> str:
+        """SQL whose one value says whether any session of the server holds `key`."""
+
+    may_create: ClassVar[str]
+    """SQL: may this role create databases?"""
+    current: ClassVar[str]
+    """SQL: the name of the database of this session."""
+    role: ClassVar[str]
+    """SQL: the name of this role."""
+    keep_alive: ClassVar[Sequence[str]]
+    """Statements that keep an idle session from being ended."""
+    own_mark: ClassVar[str]
+    """SQL: what `mark_own` attached to the database of this session; None: nothing."""
+    contents: ClassVar[str]
+    """SQL for rows (text) of what users have put into the database of this session."""
+    extensions: ClassVar[str]
+    """SQL for rows (name) of what was added to the database of this session."""
+
+    @abstractmethod
+    def mark_own(self, database: str, text: str) -> Sequence[str]:
+        """Ways to attach a text to the database of this session, the best one first."""
+
+    @abstractmethod
+    def unmark_own(self, database: str) -> Sequence[str]:
+        """For each way of `mark_own`, the SQL that takes it back."""
+
+    @abstractmethod
+    def clear(self, *, spared: Sequence[str]) -> str:
+        """SQL that removes all contents, and all extensions but the `spared` ones."""

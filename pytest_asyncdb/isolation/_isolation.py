@@ -1,0 +1,239 @@
+"""The isolation of a worker's tests: what the plugin drives."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+
+from pytest_asyncdb.isolation._capture import Birth, Capture, birth
+from pytest_asyncdb.isolation._checks import leaks, tasks
+from pytest_asyncdb.isolation._link import Link
+from pytest_asyncdb.isolation._membership import Membership
+from pytest_asyncdb.isolation._sandbox import Finding, Sandbox, current_transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator, Mapping
+
+    from sqlalchemy import URL, Engine
+
+    from pytest_asyncdb.provisioning import Database
+
+__all__ = ["Isolation"]
+
+T = TypeVar("T")
+
+
+class Isolation:
+    """Rolls back what a test writes, on one database that is kept.
+
+    `database` is called when the first test opens; `url` is where it will be. `joins`
+    says of an engine whether it shares the test's transaction (True), connects for
+    real (False), or what the rules say (None).
+    """
+
+    def __init__(
+        self,
+        database: Callable[[], Database],
+        *,
+        product: str,
+        driver: str,
+        url: URL,
+        engine_options: Mapping[str, Any] | None = None,
+        session_options: Mapping[str, Any] | None = None,
+        joins: Callable[[Engine], bool | None] | None = None,
+        sqlite_direct: bool = True,
+        bridge: str = "auto",
+    ) -> None:
+        in_memory = product == "sqlite" and url.database in (None, "", ":memory:")
+        options = dict(engine_options or {})
+        self._link = Link(
+            database,
+            driver=driver,
+            engine_options=options,
+            direct=in_memory and sqlite_direct,
+            bridge=bridge,
+        )
+        self._joins = joins
+        self._members = Membership(
+            self._link, product=product, driver=driver, url=url, joins=joins
+        )
+        self._capture = Capture(self._link, self._members)
+        self.engine: AsyncEngine = create_async_engine(url, **_with_pool(options))
+        self.sync_engine: Engine = create_async_engine(
+            url, **_with_pool(options)
+        ).sync_engine
+        self.sessionmaker: async_sessionmaker[AsyncSession] = async_sessionmaker(
+            self.engine, **{"expire_on_commit": False, **(session_options or {})}
+        )
+        self._url = url
+        self._members.adopt(self.engine.sync_engine, blocking=False)
+        self._members.adopt(self.sync_engine, blocking=True)
+
+    # ------------------------------------------------------------------- the run
+    @property
+    def bridge(self) -> str:
+        """Which bridge leads to the connection: "guest" or "thread"."""
+        return self._link.bridge_class.name
+
+    @property
+    def round_trips(self) -> int:
+        """How many times something was sent to the server since the run began."""
+        return self._link.round_trips
+
+    @property
+    def unrequested(self) -> Callable[[Any], None] | None:
+        """Called when an engine connects in a test that asked for no database."""
+        return self._capture.unrequested
+
+    @unrequested.setter
+    def unrequested(self, value: Callable[[Any], None] | None) -> None:
+        self._capture.unrequested = value
+
+    def install(self) -> None:
+        """Capture the engines of the process, from the next test on."""
+        self._capture.install()
+
+    def uninstall(self) -> None:
+        """Let engines be, and close the kept connection."""
+        self._capture.uninstall()
+        self._link.close()
+
+    # -------------------------------------------------------------------- a test
+    def open(
+        self,
+        name: str,
+        *,
+        requested: bool = True,
+        joins: Callable[[Engine], bool | None] | None = None,
+    ) -> None:
+        """Before any fixture of the test. Raises what provisioning raises."""
+        if self._capture.sandbox is not None:  # its tear-down was never reached
+            self.close()
+        current_transaction.set(None)
+        self._members.ask(joins or self._joins)
+        self._enter(Birth(name), None)
+        if requested:
+            self._start()
+            self._capture.sandbox = Sandbox(self._link, name)
+
+    def close(self) -> list[Finding]:
+        """After the test's last finaliser: roll back, and say what was left open."""
+        capture = self._capture
+        sandbox, capture.sandbox = capture.sandbox, None
+        current_transaction.set(None)
+        if sandbox is None:
+            return []
+        left = [*leaks(capture.leaked()), *tasks(capture.running())]
+        findings = sandbox.close()
+        capture.forget()
+        return findings if sandbox.failure is not None else left + findings
+
+    @contextlib.contextmanager
+    def outside(self, what: str) -> Iterator[None]:
+        """While a fixture wider than a function is set up or torn down."""
+        before = self._capture.birth, self._capture.sandbox
+        token = current_transaction.set(None)
+        try:
+            with self._read_only(what) as sandbox, self._capture.aside():
+                self._enter(Birth(what, outside=True), sandbox)
+                yield
+        finally:
+            self._enter(*before)
+            current_transaction.reset(token)
+
+    @contextlib.contextmanager
+    def _read_only(self, what: str) -> Iterator[Sandbox]:
+        """A sandbox that refuses writes: the test's own, where it has begun already."""
+        running = self._capture.sandbox
+        if running is not None and running.has_begun:
+            with running.restricted(what):
+                yield running
+            return
+        sandbox = Sandbox(self._link, what, outside=True)
+        try:
+            yield sandbox
+        finally:
+            sandbox.close()
+
+    def _enter(self, born: Birth | None, sandbox: Sandbox | None) -> None:
+        self._capture.birth, self._capture.sandbox = born, sandbox
+        birth.set(born)
+
+    def _start(self) -> None:
+        """Have a database, and know what its server answers to every new engine."""
+        if self._link.is_open:
+            return
+        self._link.open()
+        if not self._link.answers:
+            with self.outside("the first connection"):
+                self.run(self._learn)
+
+    async def _learn(self) -> None:
+        """Let the plugin's engines ask what every new engine asks the server."""
+        engine = create_async_engine(self._url)
+        self._members.adopt(engine.sync_engine, blocking=False, learning=True)
+        for each in (engine, self.engine, AsyncEngine(self.sync_engine)):
+            async with each.connect():
+                pass
+
+    # ------------------------------------------------------------------ sync code
+    def run(self, fn: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
+        """Run a coroutine function from sync code, on a loop of its own.
+
+        Inside of a running loop it runs in a thread, which this one waits for.
+        """
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return _run(fn, args)
+        return _in_thread(fn, args)
+
+    def close_session(self, session: Any) -> None:
+        """Close a fixture's session; uncommitted work in it is no leak."""
+        sync_session = getattr(session, "sync_session", session)
+        with self._capture.forgiving():
+            sync_session.close()
+
+
+def _run(fn: Callable[..., Coroutine[Any, Any, T]], args: tuple[Any, ...]) -> T:
+    """As `asyncio.run`, but the thread's current loop stays what it was."""
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        return runner.run(fn(*args))
+
+
+def _in_thread(fn: Callable[..., Coroutine[Any, Any, T]], args: tuple[Any, ...]) -> T:
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            results.append(_run(fn, args))
+        except BaseException as error:  # noqa: BLE001
+            errors.append(error)
+
+    context = contextvars.copy_context()
+    thread = threading.Thread(target=context.run, args=(work,))
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
+def _with_pool(options: Mapping[str, Any]) -> dict[str, Any]:
+    """A pool without a limit, where the project names none: it holds no connections."""
+    if {"poolclass", "pool_size", "max_overflow"} & options.keys():
+        return dict(options)
+    from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+    return {**options, "poolclass": AsyncAdaptedQueuePool, "pool_size": 0}

@@ -1,0 +1,237 @@
+"""The one physical connection of a worker, kept from test to test."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from pytest_asyncdb.isolation._bridge import at_once
+from pytest_asyncdb.isolation._bridges import bridge_class
+from pytest_asyncdb.isolation._drivers import (
+    Driver,
+    Psycopg,
+    SqliteConnection,
+    driver_for,
+)
+from pytest_asyncdb.isolation._turn import Turns
+from pytest_asyncdb.provisioning import unguarded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from pytest_asyncdb.isolation._bridge import Bridge
+    from pytest_asyncdb.provisioning import Database
+
+__all__ = ["Answer", "Link"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a statement returned: as a cursor tells it."""
+
+    description: Any
+    rows: Sequence[Any]
+    rowcount: int
+
+
+class Link:
+    """Opens the connection when it is first needed and replaces it when it is lost.
+
+    `lock` guards everything that the sandbox remembers, for short and without waiting.
+    """
+
+    def __init__(
+        self,
+        database: Callable[[], Database],
+        *,
+        driver: str,
+        engine_options: Mapping[str, Any],
+        direct: bool,
+        bridge: str,
+    ) -> None:
+        self.driver: Driver = driver_for(driver, direct=direct)
+        self.bridge_class: type[Bridge] = bridge_class(
+            bridge, prefers_thread=self.driver.prefers_thread
+        )
+        self._bridge: Bridge | None = None
+        self.lock = threading.RLock()
+        self.turns = Turns(self.lock)
+        self.round_trips = 0
+        self.decode: Callable[[Any], Any] = json.loads
+        self.encode: Callable[[Any], str] = json.dumps
+        self.answers: dict[tuple[str, Any], Answer] = {}
+        self.types: dict[str, Any] = {}
+        self._functions: dict[tuple[str, int], Any] = {}
+        self._database = database
+        self._engine_options = dict(engine_options)
+        self._direct = direct
+        self._real: Any = None
+        self._deferrable: bool | None = None
+        self._engine: AsyncEngine | None = None
+
+    # ------------------------------------------------------------- the connection
+    @property
+    def database(self) -> Database:
+        """The worker's database; started by the first that asks."""
+        return self._database()
+
+    @property
+    def bridge(self) -> Bridge:
+        """What leads to the connection's loop."""
+        if self._bridge is None:
+            self._bridge = self.bridge_class()
+        return self._bridge
+
+    @property
+    def engine(self) -> AsyncEngine:
+        """The engine that makes the physical connection, and no other."""
+        if self._engine is None:
+            self._engine = create_async_engine(
+                self.database.url, **self._physical_options()
+            )
+        return self._engine
+
+    def _physical_options(self) -> dict[str, Any]:
+        options = {
+            name: value
+            for name, value in self._engine_options.items()
+            if not name.startswith(("pool_", "max_overflow", "echo"))
+        }
+        arguments = options.pop("connect_args", {})
+        options["connect_args"] = {**arguments, **self.driver.connect_arguments}
+        if self.database.url.get_backend_name() == "sqlite" and not self._has_file():
+            options["connect_args"] = {"async_creator_fn": self._open_memory}
+        options["poolclass"] = NullPool
+        # psycopg caches codecs by their code for the whole process; partials have none.
+        options["json_deserializer"] = partial(self._decode)
+        if isinstance(self.driver, Psycopg):
+            options["json_serializer"] = partial(self._encode)
+        return options
+
+    def _has_file(self) -> bool:
+        return self.database.url.database not in {None, "", ":memory:"}
+
+    def _decode(self, value: Any) -> Any:
+        """JSON is decoded as the engine does whose statement it is."""
+        return self.decode(value)
+
+    def _encode(self, value: Any) -> str:
+        return self.encode(value)
+
+    def _open_memory(self, *_: Any, **__: Any) -> Any:
+        """An aiosqlite connection to a copy of the template in memory."""
+        import aiosqlite
+
+        connection = aiosqlite.Connection(self.database.open_sqlite, 64)
+        connection._thread.daemon = True
+        return connection
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection."""
+        return self._real is not None
+
+    def open(self) -> None:
+        """Connect, where there is no connection yet."""
+        if self._real is None:
+            self.bridge.block(self._connect)
+
+    def real(self) -> Any:
+        """The connection, in the shape of SQLAlchemy's adapter of the driver."""
+        if self._real is None:
+            self._connect()
+        return self._real
+
+    def _connect(self) -> None:
+        if self._direct:
+            self._adopt(SqliteConnection(self.database.open_sqlite()))
+            return
+        engine = self.engine.sync_engine
+        with unguarded():
+            fairy = engine.raw_connection()
+        fairy.detach()
+        real = fairy.dbapi_connection
+        self.driver.take_over(engine.dialect, real)
+        self._adopt(real)
+
+    def _adopt(self, real: Any) -> None:
+        if self._deferrable is None:
+            self._deferrable = self.driver.defers_constraints(real)
+        self._real = real
+
+    @property
+    def checks_at_commit(self) -> bool:
+        """Whether the schema has constraints that are checked as late as at COMMIT."""
+        return bool(self._deferrable)
+
+    def forget(self) -> None:
+        """Close the connection; the next statement opens another."""
+        real, self._real = self._real, None
+        self._functions.clear()
+        if real is None:
+            return
+        if self.driver.is_closed(real):
+            return
+        self.bridge.block(_close, real)
+
+    def replace_database(self) -> None:
+        """Something may have been kept: close, and make the database anew."""
+        self.forget()
+        self.database.replace()
+        self.forget()  # one that an interrupted call has opened meanwhile
+        self._deferrable = None
+
+    def close(self) -> None:
+        """Close the connection and its loop."""
+        self.forget()
+        bridge, self._bridge = self._bridge, None
+        if bridge is not None:
+            bridge.close()
+
+    # ----------------------------------------------------------------- statements
+    def call(self, fn: Callable[[], T], *, blocking: bool, awaits: bool = False) -> T:
+        """Run a statement where it belongs; `awaits` says that it does in any case."""
+        if self.driver.is_direct and not awaits:
+            return at_once(fn, blocking=blocking)
+        return self.bridge.call(fn, blocking=blocking)
+
+    def block(self, fn: Callable[[], T]) -> T:
+        """Run what belongs to no caller's loop."""
+        return fn() if self.driver.is_direct else self.bridge.block(fn)
+
+    def send(self, controls: Sequence[str]) -> None:
+        """Send control statements. Runs on the bridge."""
+        if controls:
+            self.round_trips += self.driver.send(self.real(), controls)
+
+    def has_function(self, name: str, arguments: int, function: Any) -> bool:
+        """Whether SQLite knows the function: SQLAlchemy's own are all alike."""
+        known = self._functions.get((name, arguments))
+        modules = {getattr(each, "__module__", "") or "" for each in (known, function)}
+        alike = all(module.startswith("sqlalchemy.") for module in modules)
+        return known is function or (known is not None and alike)
+
+    def add_function(
+        self, name: str, arguments: int, function: Any, keywords: Mapping[str, Any]
+    ) -> None:
+        """Register a function with SQLite. Runs on the bridge."""
+        self.real().create_function(name, arguments, function, **keywords)
+        self._functions[name, arguments] = function
+
+    def is_usable(self) -> bool:
+        """Whether the connection is there and not closed."""
+        return self._real is not None and not self.driver.is_closed(self._real)
+
+
+def _close(real: Any) -> None:
+    real.close()

@@ -1,0 +1,224 @@
+"""The pytest plugin: hooks only.
+
+It is loaded in every run of pytest in an environment, so nothing is imported but pytest
+until a project configures something of ours or a test asks for one of our fixtures.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import pytest
+
+from pytest_asyncdb.plugin import _collection, _lifecycle
+from pytest_asyncdb.plugin._fixtures import (
+    RunDatabase,
+    _database,
+    _isolation,
+    asyncdb,
+    db_engine,
+    db_run,
+    db_session,
+    db_sessionmaker,
+    db_sync_session,
+)
+from pytest_asyncdb.plugin._options import add_options, needs_variables
+from pytest_asyncdb.plugin._overrides import (
+    _target,
+    asyncdb_capture,
+    asyncdb_engine_options,
+    asyncdb_metadata,
+    asyncdb_schema,
+    asyncdb_seed,
+    asyncdb_session_options,
+    asyncdb_target,
+    asyncdb_template_key,
+)
+from pytest_asyncdb.plugin._suite import suite_of, usage_errors
+from pytest_asyncdb.plugin._versions import check_pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+__all__ = [
+    "RunDatabase",
+    "_database",
+    "_isolation",
+    "_target",
+    "asyncdb",
+    "asyncdb_capture",
+    "asyncdb_engine_options",
+    "asyncdb_metadata",
+    "asyncdb_schema",
+    "asyncdb_seed",
+    "asyncdb_session_options",
+    "asyncdb_target",
+    "asyncdb_template_key",
+    "db_engine",
+    "db_run",
+    "db_session",
+    "db_sessionmaker",
+    "db_sync_session",
+]
+
+
+class _Worker(Protocol):
+    """What xdist's controller knows of a worker."""
+
+    config: pytest.Config
+    workeroutput: Mapping[str, list[dict[str, Any]]]
+
+
+check_pytest()
+_MARK: Final = (
+    "asyncdb(isolation=, backends=, requires=, capture=): the test uses the database;"
+    " how it is isolated, and what the database must be"
+)
+
+
+# ------------------------------------------------------------------------- the run
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare options and ini values."""
+    add_options(parser)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Let the application's settings name the run's database, before it is imported."""
+    suite = suite_of(early_config)
+    suite.attach()
+    if needs_variables(early_config):
+        with usage_errors():
+            suite.set_variables(early_config.known_args_namespace)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse settings that are not known, at once."""
+    config.addinivalue_line("markers", _MARK)
+    suite = suite_of(config)
+    if suite.is_configured:
+        with usage_errors():
+            suite.check()
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say which databases the run is on, where anything is configured."""
+    suite = suite_of(config)
+    if not suite.is_configured:
+        return []
+    from pytest_asyncdb.plugin._report import header
+
+    return header(suite.settings)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say which databases were used, and how long they took."""
+    suite = suite_of(config)
+    if suite.ready and config.get_verbosity() >= 0:
+        from pytest_asyncdb.plugin._report import summary
+
+        for line in summary(suite):
+            terminalreporter.write_line(line)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
+    """Let engines be once the last finaliser has run, and before the summary."""
+    try:
+        return (yield)
+    finally:
+        suite_of(session.config).finish()
+
+
+# --------------------------------------------------------------------------- xdist
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """Let the workers share this process's servers."""
+    suite = suite_of(config)
+    if suite.is_configured:
+        with usage_errors():
+            suite.hand_over()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: _Worker) -> None:
+    """Take over what a worker has to tell."""
+    suite_of(node.config).ready += getattr(node, "workeroutput", {}).get("asyncdb", [])
+
+
+# ---------------------------------------------------------------------- collection
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(
+    collector: pytest.Collector, name: str, obj: object
+) -> None:
+    """Let a marked test be isolated that asks for no fixture."""
+    _collection.request_by_mark(collector, name, obj)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Let a marked test of unittest be isolated, too."""
+    _collection.request_late(item)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Check the marks, and run a test on each of several databases."""
+    _collection.generate(metafunc)
+
+
+# -------------------------------------------------------------------------- a test
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Isolate the test: after its marks for skipping, before its first fixture.
+
+    The implementation of pytest's own that sets fixtures up comes after it.
+    """
+    __tracebackhide__ = True
+    _lifecycle.begin(item)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    """Undo the test after its last finaliser."""
+    __tracebackhide__ = True
+    with _lifecycle.end(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """Keep a fixture that outlives the test out of the test's transaction."""
+    __tracebackhide__ = True
+    if fixturedef.scope == "function":
+        return (yield)
+    with _lifecycle.wide_fixture(fixturedef, request):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Say what is missing where nobody runs an async test."""
+    __tracebackhide__ = True
+    if not _lifecycle.is_requested(pyfuncitem):
+        return (yield)
+    from pytest_asyncdb.plugin._async import running_somewhere
+
+    with running_somewhere(pyfuncitem):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[Any]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show our errors by their text, not by our frames."""
+    if not _collection.concerns_us(item, call) or item.config.getoption("fulltrace"):
+        return (yield)
+    from pytest_asyncdb.plugin import _report
+
+    _report.shorten(call)
+    report = yield
+    _report.explain(call, report, suite_of(item.config).overrides)
+    return report

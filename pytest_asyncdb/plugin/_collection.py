@@ -1,0 +1,96 @@
+"""Collection: what a test asks for, checked, and on which databases it will run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_asyncdb.plugin._lifecycle import DATABASE, ISOLATION, TARGET, is_requested
+from pytest_asyncdb.plugin._suite import suite_of
+
+if TYPE_CHECKING:
+    from pytest_asyncdb.settings import Target
+
+__all__ = ["concerns_us", "generate", "request_by_mark", "request_late"]
+
+_MARK = "asyncdb"
+
+
+def request_by_mark(collector: pytest.Collector, name: str, obj: object) -> None:
+    """Let a test with our mark use the private fixture, so that it is isolated."""
+    if not isinstance(collector, pytest.Module | pytest.Class):
+        return
+    if not collector.istestfunction(obj, name):
+        return
+    if any(mark.name == _MARK for mark in getattr(obj, "pytestmark", ())):
+        pytest.mark.usefixtures(ISOLATION)(obj)
+    elif collector.get_closest_marker(_MARK) is not None:
+        uses = [mark.args for mark in collector.iter_markers("usefixtures")]
+        if (ISOLATION,) not in uses:
+            collector.add_marker(pytest.mark.usefixtures(ISOLATION))
+
+
+def request_late(item: pytest.Item) -> None:
+    """The same for the methods of a unittest.TestCase, which come another way."""
+    names: list[str] | None = getattr(item, "fixturenames", None)
+    if names is None or DATABASE in names:
+        return
+    if item.get_closest_marker(_MARK) is not None:
+        names[:0] = [DATABASE, ISOLATION]
+
+
+def concerns_us(item: pytest.Item, call: pytest.CallInfo[Any]) -> bool:
+    """Whether a phase of a test failed that asks for a fixture of ours, or by us."""
+    if call.excinfo is None:
+        return False
+    from pytest_asyncdb.errors import AsyncDBError
+
+    return is_requested(item) or isinstance(call.excinfo.value, AsyncDBError)
+
+
+def generate(metafunc: pytest.Metafunc) -> None:
+    """Check a test's marks, and have it run on each of several databases.
+
+    Raises `CollectError`, so that the rest of the run is collected.
+    """
+    marks = list(metafunc.definition.iter_markers(_MARK))
+    names = metafunc.fixturenames
+    if not marks and DATABASE not in names:
+        return
+    from pytest_asyncdb.errors import AsyncDBError
+
+    try:
+        _check(metafunc.definition.nodeid, marks)
+        targets = suite_of(metafunc.config).settings.targets
+    except AsyncDBError as error:
+        raise pytest.Collector.CollectError(str(error)) from error
+    if DATABASE in names:
+        # Before any other fixture, whatever asks for it.
+        names.remove(DATABASE)
+        names.insert(0, DATABASE)
+        if len(targets) > 1:
+            _parametrize(metafunc, targets)
+
+
+def _check(test: str, marks: list[pytest.Mark]) -> None:
+    if marks:
+        from pytest_asyncdb.plugin._markers import read_marks
+
+        read_marks(test, marks)
+
+
+def _parametrize(metafunc: pytest.Metafunc, targets: tuple[Target, ...]) -> None:
+    if TARGET not in metafunc.fixturenames:
+        metafunc.fixturenames.insert(0, TARGET)
+    metafunc.parametrize(
+        (TARGET, DATABASE),
+        [(index, index) for index in range(len(targets))],
+        indirect=True,
+        ids=[_id(target) for target in targets],
+        scope="session",
+    )
+
+
+def _id(target: Target) -> str:
+    return target.word if target.url is None else f"{target.product}@url"

@@ -1,0 +1,148 @@
+"""Options and ini values, and what of them a project has set."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import argparse
+
+    import pytest
+
+    from pytest_asyncdb.settings import Settings
+
+__all__ = [
+    "add_options",
+    "is_configured",
+    "needs_variables",
+    "read_settings",
+    "set_values",
+]
+
+ENVIRONMENT: Final = "ASYNCDB"
+
+
+@dataclass(frozen=True, slots=True)
+class _Decision:
+    """One decision: an ini value and, where `option` has keywords, an option too."""
+
+    name: str
+    help: str
+    ini: Any
+    option: dict[str, Any] | None = None
+
+    @property
+    def key(self) -> str:
+        return f"asyncdb_{self.name}" if self.name != "targets" else "asyncdb"
+
+    @property
+    def flag(self) -> str:
+        return f"--{self.key.replace('_', '-')}"
+
+
+_DECISIONS: Final = (
+    _Decision(
+        "targets",
+        "sqlite (the default), postgresql, product:version@source or a URL; several run"
+        " each test of a database on each",
+        "args",
+        {"action": "append", "metavar": "DATABASE"},
+    ),
+    _Decision(
+        "isolation",
+        "how a test's writes vanish: sandbox, a transaction that is rolled back",
+        "string",
+        {"metavar": "MODE"},
+    ),
+    _Decision(
+        "keep",
+        "leave the database in place when the run ends, and say where",
+        "bool",
+        {"action": "store_true"},
+    ),
+    _Decision(
+        "require",
+        "refuse to run unless the run is on this product (repeatable)",
+        "args",
+        {"action": "append", "metavar": "PRODUCT"},
+    ),
+    _Decision("leaks", "what a test left open is: warn, fail or ignore", "string"),
+    _Decision(
+        "unrequested",
+        "a connection of a test that asks for no fixture of ours: warn, refuse, allow",
+        "string",
+    ),
+    _Decision("env", "environment variables that receive the run's URL", "args"),
+    _Decision("metadata", "module:attribute of the MetaData of the models", "string"),
+    _Decision(
+        "schema", "module:attribute of a coroutine function(connection)", "string"
+    ),
+    _Decision("seed", "module:attribute of a coroutine function(session)", "string"),
+    _Decision(
+        "template_key", "text that changes whenever what schema and seed do", "string"
+    ),
+    _Decision("engine_options", "lines option = value of db_engine", "linelist"),
+    _Decision("session_options", "lines option = value of db_session", "linelist"),
+    _Decision("capture", "module:attribute of a function(engine) -> bool", "string"),
+    _Decision(
+        "sqlite_direct", "call SQLite in memory without aiosqlite's thread", "bool"
+    ),
+    _Decision(
+        "bridge", "loop of the database's connection: auto, guest or thread", "string"
+    ),
+)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare every option, each with its ini twin."""
+    group = parser.getgroup("asyncdb", "databases for tests (pytest-asyncdb)")
+    for each in _DECISIONS:
+        parser.addini(each.key, each.help, type=each.ini, default=None)
+        if each.option is not None:
+            group.addoption(
+                each.flag, dest=each.key, default=None, help=each.help, **each.option
+            )
+
+
+def set_values(
+    config: pytest.Config, namespace: argparse.Namespace | None = None
+) -> dict[str, Any]:
+    """What the command line, else the ini file, says; None where neither does.
+
+    `namespace` stands for the parsed options while `config` has none yet.
+    """
+    options = vars(namespace or config.option)
+    return {
+        each.name: config.getini(each.key)
+        if options.get(each.key) is None
+        else options[each.key]
+        for each in _DECISIONS
+    }
+
+
+def is_configured(config: pytest.Config) -> bool:
+    """Whether the project or the command line sets anything of ours."""
+    return any(value is not None for value in set_values(config).values())
+
+
+def needs_variables(config: pytest.Config) -> bool:
+    """Whether the project names environment variables for the run's URL."""
+    return bool(config.getini("asyncdb_env"))
+
+
+def read_settings(
+    config: pytest.Config, namespace: argparse.Namespace | None = None
+) -> Settings:
+    """The settings of a run: option, then the variable ASYNCDB, then the ini file.
+
+    Raises an `AsyncDBError` for a value that is not known.
+    """
+    from pytest_asyncdb.settings import Settings
+
+    values = set_values(config, namespace)
+    said = os.environ.get(ENVIRONMENT, "").split()
+    if said and vars(namespace or config.option).get("asyncdb") is None:
+        values["targets"] = said
+    return Settings.from_mapping(values)

@@ -1,0 +1,185 @@
+"""What the user reads: header, summary, findings, and errors without our frames."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from pytest_asyncdb.errors import AsyncDBError, Leftovers, LeftoverWarning
+from pytest_asyncdb.plugin._suite import OVERRIDES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from types import FrameType
+
+    from pytest_asyncdb.isolation import Finding
+    from pytest_asyncdb.plugin._suite import Suite
+    from pytest_asyncdb.settings import Settings, Target
+
+__all__ = ["explain", "header", "shorten", "summary", "tell"]
+
+_INTERNAL: Final = sys.stdlib_module_names | {
+    *("pytest_asyncdb", "sqlalchemy", "greenlet", "asyncpg", "psycopg", "aiosqlite"),
+    *("pytest", "_pytest", "pluggy", "anyio", "pytest_asyncio"),
+}
+_PUBLIC: Final = (
+    "db_session",
+    "db_sessionmaker",
+    "db_engine",
+    "db_sync_session",
+    "db_run",
+)
+
+
+# ------------------------------------------------------------------ header, summary
+def header(settings: Settings) -> list[str]:
+    """A line for each database of the run, as it is planned."""
+    return [_planned(target, settings.isolation) for target in settings.targets]
+
+
+def _planned(target: Target, isolation: str) -> str:
+    parts = [f"asyncdb: {target.product}{_version(target)}"]
+    where = target.word if target.url is not None else target.planned_source
+    parts.append(f"source {where}")
+    return ", ".join([*parts, f"isolation {isolation}"])
+
+
+def _version(target: Target) -> str:
+    if target.product == "sqlite":
+        import sqlite3
+
+        return f" {sqlite3.sqlite_version}"
+    return f" {target.version}" if target.version is not None else ""
+
+
+def summary(suite: Suite) -> Iterator[str]:
+    """Lines for the databases that were used: how long each took, where it was kept."""
+    for name in dict.fromkeys(_name(each) for each in suite.ready):
+        took = [each for each in suite.ready if _name(each) == name]
+        times = [f"{_worker(each)}{each['seconds']:.2f} s" for each in took]
+        yield f"asyncdb: {name}, ready in {', '.join(times)}"
+    kept = suite.started.kept if suite.started is not None else []
+    yield from (f"asyncdb: kept {url}" for url in kept)
+
+
+def _name(ready: dict[str, Any]) -> str:
+    bridge = ", through a thread" if ready["bridge"] == "thread" else ""
+    return f"{ready['product']} {ready['version']}, source {ready['source']}{bridge}"
+
+
+def _worker(ready: dict[str, Any]) -> str:
+    return "" if ready["worker"] == "main" else f"{ready['worker']} "
+
+
+# ------------------------------------------------------------------------- findings
+def tell(item: pytest.Item, findings: Iterable[Finding], leaks: str) -> None:
+    """Fail the test for a finding that is fatal, or warn of the others.
+
+    Raises `Leftovers`.
+    """
+    failing = [each for each in findings if each.fatal or leaks == "fail"]
+    if leaks == "warn":
+        for finding in findings:
+            if not finding.fatal:
+                item.warn(LeftoverWarning(finding.text))
+    if failing:
+        raise Leftovers.of(item.nodeid, [each.text for each in failing])
+
+
+# --------------------------------------------------------------------------- errors
+def shorten(call: pytest.CallInfo[Any]) -> None:
+    """Take the frames of ours and of SQLAlchemy out of the traceback of our errors."""
+    error = call.excinfo.value if call.excinfo is not None else None
+    if isinstance(error, AsyncDBError) and _has_users(error.__traceback__):
+        error.__traceback__ = _users_traceback(error.__traceback__)
+        call.excinfo = pytest.ExceptionInfo.from_exception(error)
+
+
+def _users_traceback(tb: TracebackType | None) -> TracebackType | None:
+    if tb is None:
+        return None
+    rest = _users_traceback(tb.tb_next)
+    if not _is_users(tb.tb_frame):
+        return rest
+    return TracebackType(rest, tb.tb_frame, tb.tb_lasti, tb.tb_lineno)
+
+
+def explain(
+    call: pytest.CallInfo[Any],
+    report: pytest.TestReport,
+    overrides: Mapping[str, object],
+) -> None:
+    """Let a report show an error of ours as its text, and add what else may help.
+
+    `overrides` are the values of the project's fixtures, as far as they are known.
+    """
+    excinfo = call.excinfo
+    if excinfo is None or report.outcome != "failed":
+        return
+    if isinstance(excinfo.value, AsyncDBError) and not _has_users(excinfo.tb):
+        report.longrepr = "\n".join(_text(excinfo.value))
+    text = str(excinfo.value)
+    hint = _hint_of_scope(text) or _hint_of_schema(text, overrides)
+    if hint is not None:
+        report.sections.append(("asyncdb", hint))
+
+
+def _text(error: AsyncDBError) -> Iterator[str]:
+    """The error's text, then what the user's own code raised before it.
+
+    The first line is also what pytest's short summary shows.
+    """
+    yield f"{type(error).__name__}: {error}"
+    hidden = error.__suppress_context__
+    before = error.__cause__ or (None if hidden else error.__context__)
+    if before is not None and _has_users(before.__traceback__):
+        yield ""
+        yield "raised by:"
+        yield "".join(_users_frames(before.__traceback__).format()).rstrip()
+        yield "".join(traceback.format_exception_only(before)).rstrip()
+
+
+def _users_frames(tb: TracebackType | None) -> traceback.StackSummary:
+    frames = (
+        (frame, line) for frame, line in traceback.walk_tb(tb) if _is_users(frame)
+    )
+    return traceback.StackSummary.extract(frames)
+
+
+def _has_users(tb: TracebackType | None) -> bool:
+    return any(_is_users(frame) for frame, _ in traceback.walk_tb(tb))
+
+
+def _is_users(frame: FrameType) -> bool:
+    module: str = frame.f_globals.get("__name__", "")
+    return module.partition(".")[0] not in _INTERNAL
+
+
+def _hint_of_schema(text: str, overrides: Mapping[str, object]) -> str | None:
+    """What helps where a table is missing and nothing says which there should be."""
+    if not overrides or overrides["asyncdb_schema"] is not None:
+        return None
+    if "no such table" in text or ("relation" in text and "does not exist" in text):
+        return (
+            "the database is empty: neither asyncdb_metadata nor asyncdb_schema is set,"
+            " as a fixture in conftest.py or in the ini file"
+        )
+    return None
+
+
+def _hint_of_scope(text: str) -> str | None:
+    """What helps against an error of pytest's in which a fixture of ours is named."""
+    if "ScopeMismatch" not in text:
+        return None
+    if any(f"fixture {name} " in text for name in OVERRIDES):
+        return "give the fixture of that name in conftest.py scope='session'"
+    if any(f"fixture {name} " in text for name in _PUBLIC):
+        return (
+            "a database fixture belongs to one test, whose writes are rolled back;"
+            " rows for every test come from the fixture asyncdb_seed"
+        )
+    return None

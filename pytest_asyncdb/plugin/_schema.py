@@ -1,0 +1,73 @@
+"""What builds a template: the project's schema, then its seed."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import MetaData
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from pytest_asyncdb.errors import SettingRefused
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from pytest_asyncdb.typing import Schema, Seed
+
+__all__ = ["Build", "CreateAll", "check_coroutine_function", "check_metadata"]
+
+
+@dataclass(frozen=True)
+class CreateAll:
+    """The schema of a project that says nothing else: the tables of its metadata."""
+
+    metadata: MetaData
+
+    async def __call__(self, connection: AsyncConnection) -> None:
+        """Create every table that there is not."""
+        await connection.run_sync(self.metadata.create_all)
+
+
+@dataclass(frozen=True)
+class Build:
+    """Builds the schema and adds the seed; None for what a project does not have."""
+
+    schema: Schema | None
+    seed: Seed | None
+    key: str | None
+
+    async def __call__(self, connection: AsyncConnection) -> None:
+        """Build on `connection`; the caller commits."""
+        if self.schema is not None:
+            await self.schema(connection)
+        if self.seed is not None:
+            async with AsyncSession(connection, expire_on_commit=False) as session:
+                await self.seed(session)
+                await session.commit()
+
+
+def check_metadata(name: str, value: object) -> MetaData:
+    """`value`, if it is a MetaData that knows tables.
+
+    Raises `SettingRefused` otherwise.
+    """
+    if not isinstance(value, MetaData):
+        held = isinstance(getattr(value, "metadata", None), MetaData)
+        hint = f"name its attribute .metadata in {name}" if held else ""
+        raise SettingRefused.kind(name, value, "a sqlalchemy.MetaData", hint=hint)
+    if not value.tables:
+        raise SettingRefused.no_tables(name)
+    return value
+
+
+def check_coroutine_function(name: str, value: object, takes: str) -> None:
+    """Raise `SettingRefused` unless calling `value` gives a coroutine."""
+    call = getattr(value, "__call__", None)  # noqa: B004  (an object's own coroutine)
+    if not callable(value) or not (
+        inspect.iscoroutinefunction(inspect.unwrap(value))
+        or inspect.iscoroutinefunction(call)
+        or inspect.iscoroutinefunction(getattr(value, "func", None))
+    ):
+        raise SettingRefused.kind(name, value, f"a coroutine function of {takes}")

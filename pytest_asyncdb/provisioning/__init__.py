@@ -1,0 +1,10 @@
+"""Where databases come from, and the life of a database in a run."""
+
+from __future__ import annotations
+
+from pytest_asyncdb.provisioning._database import Database
+from pytest_asyncdb.provisioning._guard import is_unguarded, unguarded
+from pytest_asyncdb.provisioning._run import Run
+from pytest_asyncdb.provisioning._sweep import sweep
+
+__all__ = ["Database", "Run", "is_unguarded", "sweep", "unguarded"]

@@ -1,0 +1,162 @@
+"""Initialised data directories, kept so that `initdb` runs once per machine."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+import os
+import shutil
+import stat
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pytest_asyncdb.errors import CacheRefused
+from pytest_asyncdb.provisioning._place import user_id
+from pytest_asyncdb.provisioning._room import telling_full_disk
+
+if TYPE_CHECKING:
+    from pytest_asyncdb.provisioning._account import Account
+    from pytest_asyncdb.provisioning._binaries import Binaries
+
+__all__ = ["SUPERUSER", "cache_directory", "copy_cluster", "initialised"]
+
+SUPERUSER: Final = "asyncdb"
+
+_LAYOUT: Final = 1
+"""To be raised when what is written below changes."""
+_OPTIONS: Final = (
+    f"--username={SUPERUSER}",
+    "--encoding=UTF8",
+    "--locale=C",
+    "--auth-local=peer",
+    "--auth-host=reject",
+    "--wal-segsize=1",  # 1 MB instead of 16 to copy
+    "--no-sync",
+    "--no-instructions",
+)
+_ACCESS: Final = "local all all peer map=asyncdb\n"
+_PRIVATE: Final = 0o700
+_ABANDONED: Final = 3600.0
+
+
+def cache_directory() -> Path:
+    """The private directory of cached data directories, made when it is not there.
+
+    Raises `CacheRefused` when somebody else owns it or may look into it.
+    """
+    directory = _cache_home() / "pytest-asyncdb"
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(mode=_PRIVATE, exist_ok=True)
+    found = directory.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise CacheRefused.of(directory, "it is not a directory")
+    if found.st_uid != user_id():
+        raise CacheRefused.of(directory, f"user {found.st_uid} owns it")
+    if stat.S_IMODE(found.st_mode) != _PRIVATE:
+        mode = f"{stat.S_IMODE(found.st_mode):04o}"
+        raise CacheRefused.of(directory, f"its mode is {mode}, not 0700")
+    return directory
+
+
+def initialised(binaries: Binaries, account: Account, room: Path) -> Path:
+    """The cached data directory for a server; runs `initdb` in `room` when missing."""
+    cache = cache_directory()
+    entry = cache / f"postgresql-{binaries.major}-{_key(binaries, account)}"
+    if not entry.is_dir():
+        _remove_abandoned(cache)
+        data = _initialise(binaries, account, room)
+        _fill(entry, data, replace(account, uid=None, gid=None))
+    return entry
+
+
+def copy_cluster(source: Path, target: Path, account: Account) -> None:
+    """Copy a data directory into a new one that belongs to the account.
+
+    Raises `NoRoom` when the disk is full; what was copied stays for the caller.
+    """
+    with telling_full_disk(target.parent):
+        _copy_tree(str(source), str(target), account)
+
+
+def _cache_home() -> Path:
+    if named := os.environ.get("XDG_CACHE_HOME"):
+        return Path(named)
+    with suppress(RuntimeError):
+        home = Path.home()
+        if os.access(home, os.W_OK):
+            return home / ".cache"
+    return Path(tempfile.gettempdir()) / f"asyncdb-cache-{getpass.getuser()}"
+
+
+def _key(binaries: Binaries, account: Account) -> str:
+    material = [_LAYOUT, binaries.digest(), _OPTIONS, _ACCESS, account.client]
+    return hashlib.sha256(json.dumps(material).encode()).hexdigest()[:16]
+
+
+def _initialise(binaries: Binaries, account: Account, room: Path) -> Path:
+    data = room / "initdb"
+    environment = {"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"}
+    account.run(
+        [str(binaries.initdb), f"--pgdata={data}", *_OPTIONS],
+        env=environment,
+        cwd=room,
+    )
+    # Only this user may connect, even if others reach the socket.
+    (data / "pg_hba.conf").write_text(_ACCESS)
+    ident = f'asyncdb "{account.client}" all\n'
+    (data / "pg_ident.conf").write_text(ident)
+    return data
+
+
+def _fill(entry: Path, data: Path, owner: Account) -> None:
+    fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=entry.parent))
+    try:
+        copy_cluster(data, fresh / "data", owner)
+        with suppress(OSError):  # another run was faster
+            (fresh / "data").rename(entry)
+    finally:
+        shutil.rmtree(data, ignore_errors=True)
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _remove_abandoned(cache: Path) -> None:
+    for fresh in cache.glob(".new-*"):
+        with suppress(FileNotFoundError):
+            if time.time() - fresh.stat().st_mtime > _ABANDONED:
+                shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _copy_tree(source: str, target: str, account: Account) -> None:
+    os.mkdir(target, _PRIVATE)  # noqa: PTH102 - a thousand files, so no Path objects
+    account.own(Path(target))
+    with os.scandir(source) as entries:
+        for entry in entries:
+            copy = f"{target}/{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                _copy_tree(entry.path, copy, account)
+            else:
+                _copy_file(entry.path, copy, account)
+
+
+def _copy_file(source: str, target: str, account: Account) -> None:
+    if sys.platform != "linux":
+        shutil.copyfile(source, target)
+        Path(target).chmod(0o600)
+        return
+    read = os.open(source, os.O_RDONLY)
+    try:
+        written = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            while os.sendfile(written, read, None, 1 << 30):
+                pass
+            account.own(written)
+        finally:
+            os.close(written)
+    finally:
+        os.close(read)

@@ -1,0 +1,52 @@
+"""One worker's database, ready for use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pytest_asyncdb.errors import WrongSource
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+
+    from sqlalchemy import URL
+
+    from pytest_asyncdb.backends import Backend
+
+__all__ = ["Database"]
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A database with the project's schema and seed rows."""
+
+    url: URL = field(repr=False)
+    product: str
+    version: tuple[int, ...]
+    source: str
+    backend: Backend = field(repr=False)
+    durable: bool
+    """Whether the server syncs to disk; False for those that the run starts."""
+    remake: Callable[[], None] = field(repr=False)
+    copy: Callable[[], sqlite3.Connection] | None = field(default=None, repr=False)
+    seconds: float = 0.0
+    """Time until it was ready, in seconds."""
+
+    def open_sqlite(self) -> sqlite3.Connection:
+        """A new private connection to a copy of the template, in memory.
+
+        It begins no transaction by itself and may be used from any thread. Raises
+        `WrongSource` for a database that is not SQLite in memory.
+        """
+        if self.copy is None:
+            raise WrongSource.not_in_memory(self.source)
+        return self.copy()
+
+    def replace(self) -> None:
+        """Make the database anew from the template; sessions on it are ended.
+
+        Does nothing in memory, where each `open_sqlite` is a fresh one.
+        """
+        self.remake()

@@ -1,0 +1,173 @@
+"""A given server: a database of our own on it, or the given one if it must be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_asyncdb.errors import AsyncDBError, SourceUnavailable
+from pytest_asyncdb.provisioning._administration import Administration
+from pytest_asyncdb.provisioning._borrowed import Borrowed
+from pytest_asyncdb.provisioning._clones import Clones
+from pytest_asyncdb.provisioning._database import Database
+from pytest_asyncdb.provisioning._families import drop_family, sweep_server
+from pytest_asyncdb.provisioning._marks import Mark
+from pytest_asyncdb.provisioning._naming import OwnerTag, database_name, lock_key
+from pytest_asyncdb.provisioning._source import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sqlalchemy import URL
+
+    from pytest_asyncdb.provisioning._source import Setting
+    from pytest_asyncdb.typing import SchemaBuilder
+
+__all__ = ["External"]
+
+_RECORD: Final = "external.json"
+
+
+class External(Source):
+    """Databases on a server that the run did not start and does not stop.
+
+    The URL's own database is only connected to, unless the role may not create another
+    one. The kept connection holds a lock by which other runs see that this one lives.
+    """
+
+    name = "url"
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        if setting.target.url is None:
+            raise SourceUnavailable.unknown(setting.target.product, self.name, ())
+        drivername = f"{setting.target.product}+{setting.driver}"
+        self._given = _named_once(setting.target.url.set(drivername=drivername))
+        self._kept: Administration | None = None
+        self._borrowed: Borrowed | None = None
+
+    @property
+    def url(self) -> URL:
+        """Where this worker's database will be, if the role may create one."""
+        name = database_name(self._place.short, self._place.worker)
+        return self._given.set(database=name)
+
+    def database(self, build: SchemaBuilder, options: Mapping[str, Any]) -> Database:
+        """A clone on the given server, or the given database itself.
+
+        Raises `ServerUnreachable`, or `DatabaseRefused` with nothing touched.
+        """
+        administration = self._administration()
+        if administration.scalar(administration.backend.may_create):
+            return self._cloned(administration, build, options)
+        return self._lent(administration, build, options)
+
+    def close(self) -> list[str]:
+        """Drop this worker's database; as the owner all that is left of the run."""
+        try:
+            return self._leave()
+        except AsyncDBError as error:
+            return [f"{error.cause}: {'; '.join(error.tried)}"]
+        finally:
+            if self._kept is not None:
+                self._kept.close()
+
+    def _cloned(
+        self,
+        administration: Administration,
+        build: SchemaBuilder,
+        options: Mapping[str, Any],
+    ) -> Database:
+        clones = self._clones(administration)
+        with self._place.locked():
+            if self._place.read(_RECORD) is None:
+                sweep_server(administration)
+                self._place.write(_RECORD, "used")
+            clones.ensure_template(build, options)
+        clones.replace()
+        return self._described(administration, clones.url, clones.replace)
+
+    def _lent(
+        self,
+        administration: Administration,
+        build: SchemaBuilder,
+        options: Mapping[str, Any],
+    ) -> Database:
+        name = administration.scalar(administration.backend.current)
+        given = self._given.set(database=name)
+        borrowed = self._borrowed = Borrowed(
+            self._place, self._thread, administration, given, self._mark()
+        )
+
+        def fill() -> None:
+            borrowed.fill(build, options)
+
+        with self._place.locked():
+            borrowed.take()
+        fill()
+        return self._described(administration, given, fill)
+
+    def _described(
+        self, administration: Administration, url: URL, remake: Callable[[], None]
+    ) -> Database:
+        return Database(
+            url=url,
+            product=self._target.product,
+            version=administration.version,
+            source=self.name,
+            backend=administration.backend,
+            durable=True,
+            remake=remake,
+        )
+
+    def _leave(self) -> list[str]:
+        if self._borrowed is not None and self._borrowed.taken:
+            borrowed = self._borrowed
+            (borrowed.keep if self._place.keep else borrowed.give_back)()
+        if self._place.read(_RECORD) is None:
+            return []
+        if self._place.keep:
+            self._mark_kept()
+        elif self._place.owner:
+            return drop_family(self._administration(), self._place.short)
+        elif self._kept is not None:
+            self._clones(self._kept).drop()
+        return []
+
+    def _mark_kept(self) -> None:
+        if self._kept is not None:
+            clones = self._clones(self._kept)
+            for name in (clones.name, clones.template):
+                sql = self._kept.backend.mark(name, self._mark(kept=True).text())
+                self._kept.execute(f"marking database {name!r}", sql)
+
+    def _clones(self, administration: Administration) -> Clones:
+        return Clones(
+            place=self._place,
+            thread=self._thread,
+            administration=administration,
+            url=self.url,
+            durable=True,
+            mark=self._mark().text(),
+        )
+
+    def _mark(self, *, kept: bool = False) -> Mark:
+        tag = self._place.tag or OwnerTag.here()
+        return Mark(self._place.short, tag, kept=kept)
+
+    def _administration(self) -> Administration:
+        if self._kept is None:
+            backend = self._server_backend()
+            hold = backend.hold(lock_key(self._place.short))
+            self._kept = Administration(
+                self._given, backend, self._thread, opening=(hold, *backend.keep_alive)
+            )
+        return self._kept
+
+
+def _named_once(url: URL) -> URL:
+    """The URL with its database in its path, not in options that would override it."""
+    query = dict(url.query)
+    for option in ("dbname", "database"):
+        if named := query.pop(option, None):
+            url = url.set(database=str(named))
+    return url.set(query=query)

@@ -1,0 +1,73 @@
+"""SQLite in memory: each connection a copy of the template."""
+
+from __future__ import annotations
+
+import sqlite3
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import URL
+
+from pytest_asyncdb.backends import get_backend
+from pytest_asyncdb.backends._sqlite import SQLite
+from pytest_asyncdb.provisioning._database import Database
+from pytest_asyncdb.provisioning._source import Source
+from pytest_asyncdb.provisioning._sqlite_template import copy_into, ensure_template
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_asyncdb.provisioning._source import Setting
+    from pytest_asyncdb.typing import SchemaBuilder
+
+__all__ = ["Memory"]
+
+
+class Memory(Source):
+    """Copies of a template that this process keeps in memory."""
+
+    name = "memory"
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        self._template: sqlite3.Connection | None = None
+        self._lock = Lock()
+
+    @property
+    def url(self) -> URL:
+        """The URL of any database in memory; `open_sqlite` is the way to this one."""
+        return URL.create(f"sqlite+{self._driver}", database=":memory:")
+
+    def database(self, build: SchemaBuilder, options: Mapping[str, Any]) -> Database:
+        """Build the template once per run, and keep it in memory."""
+        file = ensure_template(self._place, self._thread, self._driver, build, options)
+        self._template = template = _open()
+        copy_into(file, template)
+        template.execute(SQLite.read_only)
+        return Database(
+            url=self.url,
+            product=self._target.product,
+            version=sqlite3.sqlite_version_info,
+            source=self.name,
+            backend=get_backend(self._target.product),
+            durable=False,
+            remake=lambda: None,
+            copy=lambda: self._copy(template),
+        )
+
+    def close(self) -> list[str]:
+        """Forget the template."""
+        if self._template is not None:
+            self._template.close()
+            self._template = None
+        return []
+
+    def _copy(self, template: sqlite3.Connection) -> sqlite3.Connection:
+        connection = _open()
+        with self._lock:
+            template.backup(connection)
+        return connection
+
+
+def _open() -> sqlite3.Connection:
+    return sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)

@@ -1,0 +1,179 @@
+"""The embedded server of a run: started once, attached to by every worker, stopped."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_asyncdb.errors import ServerFailed
+from pytest_asyncdb.provisioning._account import Account
+from pytest_asyncdb.provisioning._cluster import copy_cluster, initialised
+from pytest_asyncdb.provisioning._process import Process, processes_in, stop
+from pytest_asyncdb.provisioning._room import choose_room
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_asyncdb.provisioning._binaries import Binaries
+    from pytest_asyncdb.provisioning._place import Place
+
+__all__ = ["PORT", "attach_or_start", "is_running", "stop_server"]
+
+PORT: Final = 5432
+"""Only the name of the socket holds it; nothing listens on TCP."""
+
+_RECORD: Final = "server.json"
+_TIMEOUT: Final = 60.0
+_POLL: Final = 0.01
+_TAIL: Final = 12
+_SETTINGS: Final = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "port": str(PORT),
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "shared_buffers": "32MB",
+    "huge_pages": "off",
+    "dynamic_shared_memory_type": "mmap",  # in the data directory: goes with it
+}
+
+
+class _Detached(subprocess.Popen[bytes]):
+    """A process that outlives the one that started it, so nobody waits for it."""
+
+    def __del__(self) -> None:
+        """Do not warn that it still runs: it is meant to."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """What the processes of the run tell each other about the server."""
+
+    data: str
+    postgres: str
+    pid: int = 0
+    started: str = ""
+    ready: bool = False
+
+    @property
+    def process(self) -> Process:
+        return Process(self.pid, self.started)
+
+    def write(self, place: Place, **changes: Any) -> _Record:  # noqa: ANN401
+        fields = {name: getattr(self, name) for name in self.__slots__} | changes
+        place.write(_RECORD, fields)
+        return _Record(**fields)
+
+
+def attach_or_start(
+    place: Place, binaries: Binaries, answers: Callable[[], str | None]
+) -> None:
+    """See to it that the run's server runs; the caller holds the run's lock.
+
+    `answers()` says None once a query through the driver succeeded, else what went
+    wrong. Raises `ServerFailed` when the server does not come up or has ended.
+    """
+    record = _read(place)
+    if record and record.ready:
+        if not record.process.alive:
+            raise ServerFailed.gone(_tail(place))
+        return
+    stop_server(place)
+    _start(place, binaries, answers)
+
+
+def is_running(place: Place) -> bool:
+    """Whether the run has a server that answers."""
+    record = _read(place)
+    return bool(record and record.ready and record.process.alive)
+
+
+def stop_server(place: Place) -> None:
+    """Stop the run's server, if there is one, and remove its directories."""
+    if record := _read(place):
+        found = [record.process] if record.process.alive else []
+        stop(found or processes_in(Path(record.data), Path(record.postgres)))
+        place.forget(_RECORD)
+    place.remove_server()
+
+
+def _start(place: Place, binaries: Binaries, answers: Callable[[], str | None]) -> None:
+    account = Account.current()
+    with ExitStack() as undo:
+        undo.callback(stop_server, place)
+        room = account.directory(place.sockets)
+        server = binaries.reachable(account, room)
+        cluster = initialised(server, account, room)
+        data = choose_room(place, account) / "data"
+        record = _Record(str(data), str(server.postgres)).write(place)
+        copy_cluster(cluster, data, account)
+        process = _launch(place, server, data, account)
+        known = Process.of(process.pid)
+        started = known.started if known else ""
+        record = record.write(place, pid=process.pid, started=started)
+        _wait_until_ready(place, process, answers)
+        record.write(place, ready=True)
+        undo.pop_all()
+
+
+def _launch(
+    place: Place, binaries: Binaries, data: Path, account: Account
+) -> _Detached:
+    settings = _SETTINGS | {"unix_socket_directories": str(place.sockets)}
+    options = [part for item in settings.items() for part in ("-c", "=".join(item))]
+    with _log(place).open("wb") as log:
+        try:
+            return _Detached(
+                [str(binaries.postgres), "-D", str(data), *options],
+                cwd=data,
+                env={"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C is for pytest, not for the server
+                **account.switches,
+            )
+        except OSError as error:
+            raise ServerFailed.account(account.name, str(error)) from error
+
+
+def _wait_until_ready(
+    place: Place, process: _Detached, answers: Callable[[], str | None]
+) -> None:
+    socket = place.sockets / f".s.PGSQL.{PORT}"
+    deadline = time.monotonic() + _TIMEOUT
+    said: str | None = "it made no socket"
+    while said is not None:
+        if process.poll() is not None:
+            what = f"the server ended with exit code {process.returncode}"
+            raise ServerFailed.start(what, _tail(place))
+        if time.monotonic() > deadline:
+            what = f"the server did not answer within {_TIMEOUT:.0f} s: {said}"
+            raise ServerFailed.start(what, _tail(place))
+        if not socket.exists() or (said := answers()) is not None:
+            time.sleep(_POLL)
+
+
+def _read(place: Place) -> _Record | None:
+    fields = place.read(_RECORD)
+    return _Record(**fields) if fields else None
+
+
+def _log(place: Place) -> Path:
+    return place.directory / "server.log"
+
+
+def _tail(place: Place) -> str:
+    try:
+        lines = _log(place).read_text(errors="replace").splitlines()
+    except FileNotFoundError:
+        return "(none)"
+    return "\n".join(lines[-_TAIL:])

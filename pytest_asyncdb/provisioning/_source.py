@@ -1,0 +1,68 @@
+"""What every source of databases does."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytest_asyncdb.backends import ServerBackend, get_backend
+from pytest_asyncdb.errors import SourceUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy import URL
+
+    from pytest_asyncdb.provisioning._database import Database
+    from pytest_asyncdb.provisioning._place import Place
+    from pytest_asyncdb.provisioning._thread import LoopThread
+    from pytest_asyncdb.settings import Target
+    from pytest_asyncdb.typing import SchemaBuilder
+
+__all__ = ["Setting", "Source"]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a source works with."""
+
+    target: Target
+    driver: str
+    place: Place
+    thread: LoopThread
+
+
+class Source(ABC):
+    """Where a database comes from; made without starting anything."""
+
+    name: str
+
+    def __init__(self, setting: Setting) -> None:
+        self._target = setting.target
+        self._driver = setting.driver
+        self._place = setting.place
+        self._thread = setting.thread
+
+    @property
+    @abstractmethod
+    def url(self) -> URL:
+        """Where this worker's database will be."""
+
+    @abstractmethod
+    def database(self, build: SchemaBuilder, options: Mapping[str, Any]) -> Database:
+        """Make the worker's database; blocks until it is ready."""
+
+    @abstractmethod
+    def close(self) -> list[str]:
+        """Remove what this process made, and as the run's owner what is left of all.
+
+        The owner holds the run's lock meanwhile.
+        Returns what could not be removed, each with the reason.
+        """
+
+    def _server_backend(self) -> ServerBackend:
+        backend = get_backend(self._target.product)
+        if not isinstance(backend, ServerBackend):
+            raise SourceUnavailable.unknown(backend.name, self.name, ())
+        return backend

@@ -1,0 +1,267 @@
+"""What a run is to use: the database's name, and every decision, as plain values."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_asyncdb.backends import backend_names, get_backend
+from pytest_asyncdb.errors import (
+    DriverMissing,
+    SettingRefused,
+    SourceUnavailable,
+    TargetRefused,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Self
+
+    from sqlalchemy import URL
+
+    from pytest_asyncdb.backends import Backend
+
+__all__ = ["Settings", "Target", "mask", "parse_target"]
+
+_WORD: Final = re.compile(
+    r"(?P<product>[a-z]+)(\+(?P<driver>\w+))?(:(?P<version>[^@:]+))?(@(?P<source>\w+))?"
+)
+_VERSION: Final = re.compile(r"\d+(\.\d+)*")
+_SOURCES: Final = {"sqlite": ("memory", "file"), "postgresql": ("embedded",)}
+_PLANNED_SOURCES: Final = {"postgresql": ("local", "container")}
+_DRIVER_ALIASES: Final = {"psycopg_async": "psycopg"}
+_PRODUCT_ALIASES: Final = {"postgres": "postgresql"}
+_PASSWORD: Final = re.compile(
+    r"(?<=://)(?P<user>[^:/?#\s]*):[^\s]*@|(?P<key>[?&][a-z_]*passw(or)?d=)[^&\s]*",
+    re.IGNORECASE,
+)
+
+ISOLATIONS: Final = ("sandbox",)
+PLANNED_ISOLATIONS: Final = ("commit", "database")
+_CHOICES: Final = {
+    "isolation": ISOLATIONS,
+    "leaks": ("warn", "fail", "ignore"),
+    "unrequested": ("warn", "refuse", "allow"),
+    "bridge": ("auto", "guest", "thread"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A database as the user named it; None is what the user left open.
+
+    `driver` None is the first installed one of the product, `source` None the
+    product's own order. `word` is what the user wrote, without a password.
+    """
+
+    product: str
+    version: str | None = None
+    source: str | None = None
+    driver: str | None = None
+    url: URL | None = field(default=None, repr=False)
+    word: str = ""
+
+    @property
+    def planned_source(self) -> str:
+        """Where the database is looked for first."""
+        return self.source or _SOURCES.get(self.product, ("any",))[0]
+
+    def with_driver(self, driver: str) -> Self:
+        """The same database through that driver."""
+        return dataclasses.replace(self, driver=driver)
+
+
+def mask(text: str) -> str:
+    """`text` with each password in a URL, also in its query, replaced by ***."""
+
+    def hidden(match: re.Match[str]) -> str:
+        return f"{match['key']}***" if match["key"] else f"{match['user']}:***@"
+
+    return _PASSWORD.sub(hidden, text)
+
+
+# ------------------------------------------------------------------------- targets
+def parse_target(word: str) -> Target:
+    """The target that a word such as `postgresql:18@embedded`, or a URL, names.
+
+    Raises `UnknownBackend` for a product, `TargetRefused` for a version, a driver or a
+    URL, `SourceUnavailable` for a source that there is not, and `DriverMissing` where
+    no driver for it is installed. Nothing is connected to or started.
+    """
+    return _of_url(word) if "://" in word else _of_word(word)
+
+
+def _of_word(word: str) -> Target:
+    match = _WORD.fullmatch(word)
+    if match is None:
+        raise TargetRefused.unreadable(word)
+    backend = get_backend(match["product"])
+    _check_version(word, backend.name, match["version"])
+    _check_source(word, backend.name, match["source"])
+    driver = _driver_of(word, backend, match["driver"])
+    return Target(backend.name, match["version"], match["source"], driver, None, word)
+
+
+def _check_version(word: str, product: str, version: str | None) -> None:
+    if version is None:
+        return
+    if product == "sqlite" or not _VERSION.fullmatch(version):
+        raise TargetRefused.version(word, product, version)
+
+
+def _check_source(word: str, product: str, source: str | None) -> None:
+    known = _SOURCES.get(product)
+    if source is None or known is None or source in known:
+        return
+    if source in _PLANNED_SOURCES.get(product, ()):
+        words = [f"{product}@{each}" for each in known]
+        raise TargetRefused.source_not_yet(word, source, words)
+    raise SourceUnavailable.unknown(product, source, known)
+
+
+def _driver_of(word: str, backend: Backend, name: str | None) -> str | None:
+    """The driver that was named, or None; at least one that will do is installed."""
+    drivers = {driver.name: driver for driver in backend.drivers}
+    named = _DRIVER_ALIASES.get(name or "", name)
+    if named is not None and named not in drivers:
+        raise TargetRefused.driver(word, named, backend.name, [*drivers])
+    wanted = list(drivers.values()) if named is None else [drivers[named]]
+    if not any(driver.installed for driver in wanted):
+        names = [driver.name for driver in wanted]
+        raise DriverMissing.of(backend.name, names, [each.install for each in wanted])
+    return named
+
+
+def _of_url(text: str) -> Target:
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    word = mask(text)
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        # The original shows the text as it was given, with its password.
+        raise TargetRefused.unreadable(word) from None
+    product, _, driver = url.drivername.partition("+")
+    backend = get_backend(_PRODUCT_ALIASES.get(product, product))
+    if _is_sync(backend, driver):
+        raise TargetRefused.sync_url(word, _async_urls(word, backend))
+    known = _driver_of(word, backend, driver)
+    return Target(backend.name, None, "url", known, url, word)
+
+
+def _is_sync(backend: Backend, driver: str) -> bool:
+    named = _DRIVER_ALIASES.get(driver, driver)
+    return named not in {each.name for each in backend.drivers}
+
+
+def _async_urls(masked: str, backend: Backend) -> list[str]:
+    rest = masked.partition("://")[2]
+    return [f"{backend.name}+{driver.name}://{rest}" for driver in backend.drivers]
+
+
+# ------------------------------------------------------------------------ settings
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every decision that an option or the ini file can take.
+
+    `metadata`, `schema`, `seed` and `capture` are paths `module:attribute`. With no
+    target the run is on SQLite in memory.
+    """
+
+    targets: tuple[Target, ...] = (Target("sqlite", word="sqlite"),)
+    isolation: str = "sandbox"
+    keep: bool = False
+    require: tuple[str, ...] = ()
+    leaks: str = "warn"
+    unrequested: str = "warn"
+    env: tuple[str, ...] = ()
+    metadata: str | None = None
+    schema: str | None = None
+    seed: str | None = None
+    template_key: str | None = None
+    engine_options: Mapping[str, Any] = field(default_factory=dict)
+    session_options: Mapping[str, Any] = field(default_factory=dict)
+    capture: str | None = None
+    sqlite_direct: bool = True
+    bridge: str = "auto"
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        """Settings from plain values; a value of None leaves the default.
+
+        `targets` holds words and URLs; the two `…_options` hold lines `option = value`
+        or a mapping. Raises `SettingRefused` for a name or a value that is not known,
+        and what `parse_target` raises.
+        """
+        given = {name: value for name, value in values.items() if value is not None}
+        _check_names(cls, given)
+        for name in _CHOICES.keys() & given.keys():
+            check_choice(f"asyncdb_{name}", given[name], _CHOICES[name])
+        for name in ("engine_options", "session_options"):
+            given[name] = _options(f"asyncdb_{name}", given.get(name, ()))
+        for name in ("require", "env"):
+            given[name] = tuple(given.get(name, ()))
+        words = given.pop("targets", ())
+        if words:
+            given["targets"] = tuple(parse_target(word) for word in words)
+        settings = cls(**given)
+        _check_require(settings)
+        return settings
+
+
+def check_choice(name: str, value: object, known: Sequence[str]) -> None:
+    """Raise `SettingRefused` unless `value` is one of `known`."""
+    if value in known:
+        return
+    if known is ISOLATIONS and value in PLANNED_ISOLATIONS:
+        raise SettingRefused.not_yet(name, str(value), known)
+    raise SettingRefused.choice(name, value, known)
+
+
+def _check_names(cls: type[Settings], given: Iterable[str]) -> None:
+    known = [each.name for each in dataclasses.fields(cls)]
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise SettingRefused.unknown(unknown, known)
+
+
+def _check_require(settings: Settings) -> None:
+    for product in settings.require:
+        check_choice("asyncdb_require", product, backend_names())
+    used = [target.product for target in settings.targets]
+    missing = [product for product in settings.require if product not in used]
+    if missing:
+        raise SettingRefused.required(
+            missing, [target.word for target in settings.targets]
+        )
+
+
+def _options(name: str, given: Mapping[str, Any] | Iterable[str]) -> dict[str, Any]:
+    """A mapping as it is, or one read from lines `option = value`."""
+    from collections.abc import Mapping
+
+    if isinstance(given, Mapping):
+        return dict(given)
+    return dict(_option(name, line) for line in given)
+
+
+def _option(name: str, line: str) -> tuple[str, Any]:
+    option, equals, text = (part.strip() for part in line.partition("="))
+    if not equals or not option.isidentifier():
+        raise SettingRefused.line(name, line)
+    return option, _value(text)
+
+
+def _value(text: str) -> object:
+    """A Python literal, true or false in any case, or the text itself."""
+    try:
+        return ast.literal_eval(text.title() if text.lower() in _BOOLEANS else text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+_BOOLEANS: Final = ("true", "false", "none")
