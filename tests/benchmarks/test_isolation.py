@@ -12,7 +12,6 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.slow
 def test_a_quick_run_compares_every_contender_with_ours(tmp_path: Path) -> None:
     """The JSON has a median per contender, and ours divided by it."""
     report = tmp_path / "report.json"
