@@ -292,9 +292,7 @@ class Stack:
     def _drop(self, savepoint: Savepoint) -> None:
         """A savepoint vanishes with one below; a reader whose start it was waits."""
         transaction = savepoint.transaction
-        if not transaction.open or savepoint.label == GUARD:
-            return
-        if savepoint.label is None:
+        if transaction.open and not savepoint.released and savepoint.label is None:
             transaction.suspended = self._labels(transaction)
 
     # ------------------------------------------------------------------ the stack

@@ -19,9 +19,12 @@ from pytest_asyncdb.isolation._transactions import Conflict, Stack, Transaction
 
 PROGRAMS: Final = 12_000
 BATCHES: Final = 4
+SOON: Final = 0.6
+"""How often a statement has its answer before the next step."""
 VERBS: Final = {
     "write": 5,
     "read": 3,
+    "fail": 0.5,
     "nest": 3,
     "release": 2,
     "undo": 2,
@@ -54,6 +57,7 @@ class Program:
         self.actors: list[Actor] = []
         self.owners: dict[int, Actor] = {}
         self.clock = 0
+        self.busy: Actor | None = None
         self.log: list[str] = []
 
     def run(self) -> None:
@@ -63,8 +67,12 @@ class Program:
                 self._begin()
             (verb,) = self.random.choices(list(VERBS), list(VERBS.values()))
             actor = self.random.choice(self.actors)
-            self.log.append(f"{actor.name}: {verb}")
-            getattr(self, f"_{verb}")(actor)
+            if actor is self.busy or self.random.random() < SOON:
+                self._answered()
+            if verb in {"undo", "rollback"} or not actor.transaction.aborted:
+                self.log.append(f"{actor.name}: {verb}")
+                getattr(self, f"_{verb}")(actor)
+        self._answered()
         for actor in list(self.actors):
             self._commit(actor)
         self._send()
@@ -80,8 +88,18 @@ class Program:
             self.server.execute(control)
 
     def _statement(self, actor: Actor, *, writes: bool) -> None:
+        """Its answer comes later: meanwhile others begin and end what they like."""
+        self._answered()
         self.stack.prepare(actor.transaction, writes=writes)
         self._send()
+        self.busy = actor
+        actor.transaction.busy = True
+
+    def _answered(self) -> None:
+        if self.busy is not None:
+            self.busy.transaction.busy = False
+            self.busy = None
+            self.log.append("the answer")
 
     def _read(self, actor: Actor) -> None:
         self._statement(actor, writes=False)
@@ -92,6 +110,17 @@ class Program:
         self.server.execute("INSERT INTO made VALUES (?)", (self.clock,))
         actor.rows.append(self.clock)
         self.owners[self.clock] = actor
+
+    def _fail(self, actor: Actor) -> None:
+        """The server refuses all more until the transaction is rolled back, or a part.
+
+        SQLite does not, but undoes what it is told to undo.
+        """
+        self._statement(actor, writes=True)
+        segment = self.stack.top()
+        self._answered()
+        actor.transaction.aborted = True
+        self.stack.failed(segment)
 
     def _nest(self, actor: Actor) -> None:
         name = f"sa_{len(actor.marks) + 1}"
@@ -113,6 +142,9 @@ class Program:
             del actor.marks[index + 1 :]
 
     def _commit(self, actor: Actor) -> None:
+        if actor.transaction.aborted:
+            self._rollback(actor)
+            return
         self.stack.end(actor.transaction, commit=True)
         self.actors.remove(actor)
 
@@ -166,4 +198,26 @@ def test_what_the_stack_says_does_to_the_rows_what_was_asked(batch: int) -> None
 
             assert sorted(program.owners) == rows, (seed, program.log)
             assert program.stack.is_empty()
-    assert 0.2 * PROGRAMS / BATCHES > refused
+    assert 0.25 * PROGRAMS / BATCHES > refused
+
+
+def test_a_reader_suspended_below_anothers_savepoint_outlives_its_rollback() -> None:
+    """It was busy when that savepoint was set, so its own first stands lower."""
+    stack = Stack("s")
+    writer, reader = (Transaction(name, here(), None, None) for name in ("w", "r"))
+    stack.begin(writer)
+    stack.prepare(writer, writes=True)
+    stack.begin(reader)
+    stack.prepare(reader, writes=False)
+    reader.busy = True
+    stack.savepoint(writer, "sa_1")
+    reader.busy = False
+    stack.prepare(reader, writes=False)
+    stack.prepare(writer, writes=False)
+    assert [None] == reader.suspended
+
+    stack.end(writer, commit=False)
+
+    assert [None] == reader.suspended
+    stack.prepare(reader, writes=False)
+    assert reader is stack.top().transaction
