@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -156,10 +158,9 @@ def test_a_required_product_that_the_run_is_on_is_no_obstacle(project: Project) 
 
 
 def test_a_kept_database_is_there_after_the_run_and_the_run_says_where(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    project: Project,
 ) -> None:
     """--asyncdb-keep prints the URL of what stays."""
-    monkeypatch.setenv("TMPDIR", str(project.path))
     project.test(
         """
         def test_it(db_sync_session):
@@ -172,9 +173,13 @@ def test_a_kept_database_is_there_after_the_run_and_the_run_says_where(
     result.assert_outcomes(passed=1)
     (line,) = [each for each in result.outlines if each.startswith("asyncdb: kept")]
     url = make_url(line.removeprefix("asyncdb: kept ").split()[0])
+    assert url.database is not None
     engine = create_engine(url.set(drivername="sqlite"))
-    assert ["users"] == inspect(engine).get_table_names()
-    engine.dispose()
+    try:
+        assert ["users"] == inspect(engine).get_table_names()
+    finally:
+        engine.dispose()
+        shutil.rmtree(Path(url.database).parent)
 
 
 def test_options_of_engine_and_session_are_read_from_the_ini_file(
