@@ -31,6 +31,7 @@ __all__ = [
     "Unbroken",
     "at_once",
     "await_",
+    "check_blocking",
     "cooperates",
     "greenlet_spawn",
     "in_greenlet",
@@ -58,7 +59,7 @@ class Bridge(abc.ABC):
         """
         if cooperates():
             return self._cooperate(fn, args)
-        _check_blocking(allowed=blocking)
+        check_blocking(allowed=blocking)
         return self.block(fn, *args)
 
     @abc.abstractmethod
@@ -96,11 +97,12 @@ def at_once(fn: Callable[[], T], *, blocking: bool) -> T:
         result = fn()
         await_(asyncio.sleep(0))  # a statement lets other tasks run
         return result
-    _check_blocking(allowed=blocking)
+    check_blocking(allowed=blocking)
     return fn()
 
 
-def _check_blocking(*, allowed: bool) -> None:
+def check_blocking(*, allowed: bool) -> None:
+    """Raise MissingGreenlet where blocking is not `allowed`, as SQLAlchemy does."""
     if not allowed and not in_greenlet():
         raise MissingGreenlet(
             "greenlet_spawn has not been called; can't call await_() here. "

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Engine, event
 
 from pytest_asyncdb.errors import EngineRefused, FinishedTest
-from pytest_asyncdb.isolation._bridge import in_greenlet
+from pytest_asyncdb.isolation._bridge import check_blocking, in_greenlet
 from pytest_asyncdb.isolation._connections import connection_class
 from pytest_asyncdb.isolation._places import current_task, here, running_loop
 from pytest_asyncdb.isolation._shadow import (
@@ -151,6 +151,7 @@ class Capture:
         shadow = self._shadow(engine, member)
         if member.has_connected:
             return self._from(shadow, engine, member)
+        check_blocking(allowed=member.blocking)  # SQLAlchemy 2.0 would lock first
         # SQLAlchemy's own lock for it belongs to one loop.
         with self._first, member.introspecting(engine.dialect):
             fairy = self._from(shadow, engine, member)

@@ -114,12 +114,12 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Say which databases were used, and how long they took."""
+    """Say which databases were used, how long they took and where they were kept."""
     suite = suite_of(config)
-    if suite.ready and config.get_verbosity() >= 0:
+    if suite.ready:
         from pytest_asyncdb.plugin._report import summary
 
-        for line in summary(suite):
+        for line in summary(suite, quiet=config.get_verbosity() < 0):
             terminalreporter.write_line(line)
 
 

@@ -56,9 +56,9 @@ def _version(target: Target) -> str:
     return f" {target.version}" if target.version is not None else ""
 
 
-def summary(suite: Suite) -> Iterator[str]:
+def summary(suite: Suite, *, quiet: bool) -> Iterator[str]:
     """Lines for the databases that were used: how long each took, where it was kept."""
-    for name in dict.fromkeys(_name(each) for each in suite.ready):
+    for name in () if quiet else dict.fromkeys(_name(each) for each in suite.ready):
         took = [each for each in suite.ready if _name(each) == name]
         times = [f"{_worker(each)}{each['seconds']:.2f} s" for each in took]
         yield f"asyncdb: {name}, ready in {', '.join(times)}"

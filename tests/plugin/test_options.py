@@ -168,7 +168,7 @@ def test_a_kept_database_is_there_after_the_run_and_the_run_says_where(
         """
     )
 
-    result = project.run("--asyncdb=sqlite@file", "--asyncdb-keep")
+    result = project.run("--asyncdb=sqlite@file", "--asyncdb-keep", "-q")
 
     result.assert_outcomes(passed=1)
     (line,) = [each for each in result.outlines if each.startswith("asyncdb: kept")]
