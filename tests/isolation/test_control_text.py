@@ -265,7 +265,7 @@ async def test_another_isolation_level_poisons_nobody(
     """One connection asks for it; the others, and this one, work as before."""
     async with app.engine.connect() as connection:
         strict = await connection.execution_options(isolation_level=level)
-        await strict.execute(text("INSERT INTO users VALUES (1, 'strict')"))
+        await strict.execute(text("INSERT INTO users (name) VALUES ('strict')"))
         await strict.commit()
         assert level == await strict.get_isolation_level()
     await app.add("other")

@@ -340,7 +340,7 @@ async def test_core_connections_follow_the_same_rule(
 ) -> None:
     """`engine.connect()` closed without commit rolls back, and is refused alike."""
     connection = await app.engine.connect()
-    await connection.execute(text("INSERT INTO users (id, name) VALUES (1, 'outer')"))
+    await connection.execute(text("INSERT INTO users (name) VALUES ('outer')"))
     await app.add("inner")
     with pytest.raises(RollbackRefused):
         await connection.rollback()

@@ -224,10 +224,8 @@ async def test_after_rollback_to_the_savepoint_can_be_used_again(
     await app.add("taken")
     async with app.engine.begin() as connection:
         await connection.execute(text("SAVEPOINT again"))
-        for number, name in enumerate(("taken", "taken", "free")):
-            statement = text(
-                f"INSERT INTO users (id, name) VALUES ({number + 50}, '{name}')"
-            )
+        for name in ("taken", "taken", "free"):
+            statement = text(f"INSERT INTO users (name) VALUES ('{name}')")
             try:
                 await connection.execute(statement)
             except IntegrityError:
