@@ -69,10 +69,10 @@ def test_truncate_is_rolled_back(
 @postgresql
 def test_a_sequence_that_a_test_restarts(app: Application, next_test: NextTest) -> None:
     """ALTER SEQUENCE … RESTART is rolled back; numbers that were taken are not."""
-    app.sent("ALTER SEQUENCE users_id_seq RESTART WITH 5000")
+    app.sent("ALTER SEQUENCE users_id_seq RESTART WITH 2000000000")
     asyncio.run(app.add("late"))
-    assert 5000 == app.sent("SELECT id FROM users")
+    assert 2_000_000_000 == app.sent("SELECT id FROM users")
     next_test()
     asyncio.run(app.add("next"))
 
-    assert 5000 > app.sent("SELECT id FROM users")
+    assert 2_000_000_000 > app.sent("SELECT id FROM users")
