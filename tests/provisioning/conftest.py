@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import multiprocessing
 import os
 import shutil
+import signal
 import socket
 import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from functools import cached_property
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -26,11 +27,17 @@ from pytest_asyncdb.provisioning._binaries import find
 from pytest_asyncdb.provisioning._cluster import copy_cluster, initialised
 from pytest_asyncdb.provisioning._process import Process, stop
 from pytest_asyncdb.settings import Target, parse_target
+from tests.provisioning.programs.attach import main as attach_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
 
-ATTACH = Path(__file__).parent / "programs" / "attach.py"
+_WARM = multiprocessing.get_context("forkserver")
+_WARM.set_forkserver_preload(
+    ["asyncpg", "pytest_asyncdb.provisioning", "sqlalchemy.dialects.postgresql.asyncpg"]
+)
 
 
 class Build:
@@ -71,7 +78,7 @@ class Rows(Protocol):
 
 
 class Attach(Protocol):
-    """Starts a process of a run; see `programs/attach.py` for the words."""
+    """Starts a process of a run; see `programs.attach` for the words."""
 
     def __call__(self, *words: str, **environment: str) -> Attached:
         """The process, which is killed at the end of the test."""
@@ -95,6 +102,7 @@ def _own_places() -> Iterator[None]:
     """
     base = Path(tempfile.mkdtemp(prefix="asyncdbtest-", dir="/tmp"))
     base.chmod(0o755)
+    get_temp_dir()  # multiprocessing's, which it removes when the interpreter ends
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(base / "cache"))
         patch.setenv("TMPDIR", str(base))
@@ -268,27 +276,40 @@ def _wait(url: URL) -> None:
 class Attached:
     """A process of a run that waits to be ended."""
 
-    process: subprocess.Popen[str]
+    process: BaseProcess
+    line: Connection
 
     @cached_property
     def directory(self) -> Path:
         """The directory of its run."""
-        return Path(self._said()["directory"])
+        return Path(self.line.recv())
 
     @cached_property
     def url(self) -> URL:
         """Its database, once it is ready."""
         assert self.directory.is_dir()
-        return make_url(self._said()["url"])
+        return make_url(self.line.recv())
 
-    def _said(self) -> dict[str, str]:
-        assert self.process.stdout is not None
-        answer: dict[str, str] = json.loads(self.process.stdout.readline())
-        return answer
+    def wait(self) -> None:
+        """Wait for its end."""
+        self.process.join(30)
+        assert not self.process.is_alive()
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C, and wait for its end."""
+        assert self.process.pid is not None
+        os.kill(self.process.pid, signal.SIGINT)
+        self.wait()
 
     def end(self) -> None:
         """Let it close its run."""
-        self.process.communicate("\n", timeout=30)
+        self.line.send("end")
+        self.wait()
+
+    def kill(self) -> None:
+        """Kill it, where it still lives."""
+        self.process.kill()
+        self.wait()
 
 
 @pytest.fixture
@@ -302,16 +323,16 @@ def attach() -> Iterator[Attach]:
 
     yield start
     for each in started:
-        each.process.kill()
-        each.process.communicate()
+        each.kill()
+        each.line.close()
 
 
 def _started(words: Sequence[str], environment: dict[str, str]) -> Attached:
-    process = subprocess.Popen(
-        [sys.executable, ATTACH, *words],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | environment,
+    """A new process, forked from one that has imported all that it needs."""
+    ours, theirs = multiprocessing.Pipe()
+    process = _WARM.Process(
+        target=attach_program, args=(theirs, words, os.environ | environment)
     )
-    return Attached(process)
+    process.start()
+    theirs.close()
+    return Attached(process, ours)

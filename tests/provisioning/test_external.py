@@ -137,7 +137,7 @@ def test_the_controller_drops_what_a_killed_worker_left(
     word = server.url().render_as_string(hide_password=False)
     controller = make_run(word)
     worker = attach(word, str(controller.directory), "gw0", "die")
-    worker.process.wait(timeout=30)
+    worker.wait()
     during = server.databases()
     controller.close()
 
@@ -151,7 +151,7 @@ def test_a_killed_run_is_swept_by_the_next_one(
     """Its databases carry its mark, and its lock is free."""
     word = server.url().render_as_string(hide_password=False)
     dead = attach(word, "-", "main", "die")
-    dead.process.wait(timeout=30)
+    dead.wait()
     during = server.databases()
     run = make_run(word)
     run.database(build)
@@ -312,7 +312,7 @@ class TestLimitedRole:
         """It carries our mark, and its run is dead."""
         word = server.url(role, role).render_as_string(hide_password=False)
         dead = attach(word, "-", "main", "die")
-        dead.process.wait(timeout=30)
+        dead.wait()
         run = make_run(word)
         run.database(build)
 

@@ -47,14 +47,14 @@ def test_the_server_survives_the_worker_that_started_it(
     """Killed between two tests; another worker goes on, and the controller stops it."""
     controller = make_run("postgresql")
     first = attach("postgresql", str(controller.directory), "gw0", "die")
-    first.process.wait(timeout=30)
+    first.wait()
     second = attach("postgresql", str(controller.directory), "gw1")
     assert second.url
     process = server_in(controller.directory)
     alive = process.alive
     controller.close()
 
-    assert -signal.SIGKILL == first.process.returncode
+    assert -signal.SIGKILL == first.process.exitcode
     assert alive
     assert not process.alive
     assert not controller.directory.exists()
@@ -68,9 +68,8 @@ def test_a_worker_killed_while_it_builds_is_made_up_for(
     directory = str(controller.directory)
     first = attach("postgresql", directory, "gw0", BUILDS=str(log), BUILD_SECONDS="60")
     while not (log.exists() and log.read_text()):
-        assert first.process.poll() is None
-    first.process.kill()
-    first.process.wait(timeout=30)
+        assert first.process.is_alive()
+    first.kill()
     second = attach("postgresql", directory, "gw1", BUILDS=str(log))
 
     assert [] == rows(second.url, "SELECT * FROM t")
@@ -85,9 +84,8 @@ def test_a_worker_killed_while_the_server_starts_is_made_up_for(
     directory = str(controller.directory)
     first = attach("postgresql", directory, "gw0")
     while not (record := controller._place.read("server.json")):
-        assert first.process.poll() is None
-    first.process.kill()
-    first.process.wait(timeout=30)
+        assert first.process.is_alive()
+    first.kill()
     second = attach("postgresql", directory, "gw1")
     answer = rows(second.url, "SELECT * FROM t")
     controller.close()
@@ -117,7 +115,7 @@ def test_a_worker_that_leaves_drops_its_database(
     database = controller.database(builder("CREATE TABLE t (id integer)"))
     worker = attach("postgresql", str(controller.directory), "gw0", "leave")
     name = worker.url.database
-    worker.process.wait(timeout=30)
+    worker.wait()
     found = rows(database.url, "SELECT datname FROM pg_database")
 
     assert (name,) not in found
@@ -130,7 +128,7 @@ def test_a_killed_controller_is_swept_by_the_next_run(
     """Its server is stopped and its directories are removed."""
     dead = attach("postgresql", "-", "main", "die")
     directory = dead.directory
-    dead.process.wait(timeout=30)
+    dead.wait()
     place, process = Place(directory, "test", owner=False), server_in(directory)
     alive = process.alive
     make_run("postgresql").database(builder("CREATE TABLE t (id integer)"))
@@ -155,7 +153,7 @@ def test_a_kept_run_is_not_swept(attach: Attach) -> None:
     """The user wanted to look at it."""
     dead = attach("sqlite@file", "-", "main", "die")
     place = Place(dead.directory, "test", owner=False)
-    dead.process.wait(timeout=30)
+    dead.wait()
     place.mark_kept()
     kept = sweep()
     place.forget("kept")
@@ -171,8 +169,7 @@ def test_an_interrupted_run_leaves_nothing(attach: Attach) -> None:
     directory, _ = run.directory, run.url
     process = server_in(directory)
     group = os.getpgid(process.pid)
-    run.process.send_signal(signal.SIGINT)
-    run.process.wait(timeout=30)
+    run.interrupt()
 
     assert os.getpgid(0) != group
     assert not process.alive
@@ -187,10 +184,9 @@ def test_an_interrupt_while_the_server_starts_leaves_nothing(
     run = attach("postgresql", "-", "main", BUILDS=str(log), BUILD_SECONDS="60")
     directory = run.directory
     while not (log.exists() and log.read_text()):
-        assert run.process.poll() is None
+        assert run.process.is_alive()
     process = server_in(directory)
-    run.process.send_signal(signal.SIGINT)
-    run.process.wait(timeout=30)
+    run.interrupt()
 
     assert not process.alive
     assert not directory.exists()
@@ -201,7 +197,7 @@ def test_a_killed_run_on_sqlite_is_swept(attach: Attach, word: str) -> None:
     """Its directory is removed by the next run of any product."""
     dead = attach(word, "-", "main", "die")
     directory = str(dead.directory)
-    dead.process.wait(timeout=30)
+    dead.wait()
 
     assert directory in sweep()
     assert not Path(directory).exists()

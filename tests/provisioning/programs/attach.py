@@ -1,15 +1,10 @@
-"""A process of a run: attaches, has its database, says its URL, waits to be ended.
-
-attach.py PRODUCT DIRECTORY WORKER [die|leave]; DIRECTORY "-" makes a controller.
-"""
+"""A process of a run: attaches, has its database, says its URL, waits to be ended."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +14,9 @@ from pytest_asyncdb.provisioning import Run
 from pytest_asyncdb.settings import parse_target
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from multiprocessing.connection import Connection
+
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 
@@ -35,33 +33,31 @@ class Build:
         await asyncio.sleep(float(os.environ.get("BUILD_SECONDS", "0")))
 
 
-def main() -> None:
-    """Do what the arguments say."""
-    word, directory, worker, *then = sys.argv[1:]
+def main(
+    line: Connection, words: Sequence[str], environment: Mapping[str, str]
+) -> None:
+    """Do what the words say: PRODUCT DIRECTORY WORKER [die|leave].
+
+    DIRECTORY "-" makes a controller. `environment` is all that the process has.
+    """
+    os.environ.clear()
+    os.environ.update(environment)
+    word, directory, worker, *then = words
     given = None if directory == "-" else Path(directory)
     run = Run(parse_target(word), directory=given, worker=worker)
-    say(directory=str(run.directory))
+    line.send(str(run.directory))
     try:
         database = run.database(Build())
-        say(url=database.url.render_as_string(hide_password=False))
+        line.send(database.url.render_as_string(hide_password=False))
         if then == ["die"]:
             os.kill(os.getpid(), signal.SIGKILL)
         if then != ["leave"]:
-            sys.stdin.readline()
+            line.recv()
     finally:
         run.close()
-
-
-def say(**words: str) -> None:
-    """Tell the test something."""
-    sys.stdout.write(json.dumps(words) + "\n")
-    sys.stdout.flush()
 
 
 def note(log: Path) -> None:
     """Write down that the schema was built."""
     with log.open("a") as file:
         file.write("built\n")
-
-
-main()
