@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import signal
 from typing import TYPE_CHECKING, Final
@@ -38,11 +39,19 @@ def pytest_collection_modifyitems(
     for item in items:
         variants.setdefault(item.nodeid.partition("[")[0], []).append(item)
     items[:] = [
-        item
+        _once_more(item)
         for number in range(rounds)
         for several in variants.values()
         for item in several[number % min(_SHARES, len(several)) :: _SHARES]
     ]
+
+
+def _once_more(item: pytest.Item) -> pytest.Item:
+    """The same test as another item: pytest sets none up twice in succession."""
+    again = copy.copy(item)
+    if isinstance(again, pytest.Function):
+        again._initrequest()  # noqa: SLF001 - as pytest does when it makes one
+    return again
 
 
 def pytest_configure() -> None:

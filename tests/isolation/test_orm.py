@@ -204,7 +204,7 @@ async def test_relations_and_server_defaults(app: Application) -> None:
 
 async def test_insertmanyvalues_of_many_rows(app: Application) -> None:
     """More rows than one statement takes."""
-    names = [f"{number:05}" for number in range(2500)]
+    names = [f"{number:05}" for number in range(1200)]
     await app.add(*names)
 
     assert names == await app.names()
