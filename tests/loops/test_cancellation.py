@@ -314,7 +314,7 @@ def test_ctrl_c_at_any_moment_leaves_the_next_test_a_connection(
 ) -> None:
     """Wherever it strikes in a row of blocking statements, in any code.
 
-    Python drops one that strikes in a callback of a weak reference: it is pressed again.
+    Python drops one that strikes in a weak reference's callback: press it again.
     """
     with _soon(2, _interrupt):
         _interrupted(milliseconds / 1000, lambda: _endless(isolation, "SELECT 1"))
