@@ -94,11 +94,11 @@ class ServerBackend(Backend):
 
     @abstractmethod
     def terminate(self, database: str) -> str:
-        """SQL that ends the sessions on a database."""
+        """SQL that ends the sessions on a database, as far as our role may."""
 
     @abstractmethod
     def sessions(self, database: str) -> str:
-        """SQL whose one value is the number of sessions on a database."""
+        """SQL whose one value is the number of such sessions on a database."""
 
     @abstractmethod
     def mark(self, database: str, text: str) -> str:

@@ -53,6 +53,19 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def _others(database: str) -> str:
+    """Which sessions on a database are others' that our role may end.
+
+    Not those of stronger roles, nor, unless we are a superuser, an autovacuum worker's,
+    which belong to no role; the server ends these itself where they are in the way.
+    """
+    ours = "pg_has_role(usesysid, 'USAGE')"
+    return (
+        f"datname = {literal(database)} AND pid <> pg_backend_pid()"
+        f" AND coalesce({ours}, current_setting('is_superuser') = 'on')"
+    )
+
+
 class PostgreSQL(ServerBackend):
     """PostgreSQL through asyncpg or psycopg."""
 
@@ -120,14 +133,11 @@ class PostgreSQL(ServerBackend):
     def terminate(self, database: str) -> str:
         return (
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-            f" WHERE datname = {literal(database)} AND pid <> pg_backend_pid()"
+            f" WHERE {_others(database)}"
         )
 
     def sessions(self, database: str) -> str:
-        return (
-            "SELECT count(*) FROM pg_stat_activity"
-            f" WHERE datname = {literal(database)} AND pid <> pg_backend_pid()"
-        )
+        return f"SELECT count(*) FROM pg_stat_activity WHERE {_others(database)}"
 
     def mark(self, database: str, text: str) -> str:
         return f"COMMENT ON DATABASE {quote(database)} IS {literal(text)}"

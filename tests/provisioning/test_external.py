@@ -6,6 +6,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
 from pytest_asyncdb.errors import (
@@ -351,6 +352,24 @@ class TestLimitedRole:
         with pytest.raises(TemplateBuildFailed):
             make_run(server.target(role, role)).database(broken)
 
+        assert [] == server.sql(TABLES, role)
+
+    def test_a_session_of_a_stronger_role_is_let_be(
+        self, role: str, make_run: MakeRun, build: Build, server: Server
+    ) -> None:
+        """Only such a role may end it, as none but a superuser ends an autovacuum."""
+        run = make_run(server.target(role, role))
+        query = server.url(role).query
+        with psycopg.connect(
+            dbname=role,
+            user="asyncdb",
+            host=str(query["host"]),
+            port=str(query["port"]),
+        ) as stronger:
+            run.database(build)
+            run.close()
+
+            assert (1,) == stronger.execute("SELECT 1").fetchone()
         assert [] == server.sql(TABLES, role)
 
     def test_a_second_worker_is_refused(
