@@ -85,16 +85,18 @@ def test_a_task_born_outside_works_in_the_tests(
     """A worker of the lifespan belongs to no test and joins whichever runs."""
     with asyncio.Runner() as runner:
         jobs: asyncio.Queue[str] = asyncio.Queue()
+        started = asyncio.Event()
 
         async def worker() -> None:
             await app.names()
+            started.set()
             while True:
                 await app.add(await jobs.get())
                 jobs.task_done()
 
         async def start() -> asyncio.Task[None]:
             task = asyncio.create_task(worker())
-            await asyncio.sleep(0.02)
+            await started.wait()
             return task
 
         async def job(name: str) -> list[str]:
