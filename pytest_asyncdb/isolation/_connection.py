@@ -203,14 +203,19 @@ class SandboxConnection:
         *,
         awaits: bool = False,
     ) -> Any:
-        return sandbox.execute(
-            self.transaction(sandbox),
-            sql,
-            operation,
-            settings=self.member.settings,
-            blocking=self._blocks(),
-            awaits=awaits,
-        )
+        try:
+            return sandbox.execute(
+                self.transaction(sandbox),
+                sql,
+                operation,
+                settings=self.member.settings,
+                blocking=self._blocks(),
+                awaits=awaits,
+            )
+        except FinishedTest:  # before it was sent: while it stood in line
+            if not self._wide or self._current() is sandbox:
+                raise
+        return self._send(self.attend(), sql, operation, awaits=awaits)
 
     def _savepoint(self, sandbox: Sandbox, text: Text) -> bool:
         """Move a savepoint; false where the server has to say that there is none."""

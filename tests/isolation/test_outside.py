@@ -79,6 +79,36 @@ def test_rows_of_the_test_are_not_disturbed_by_a_wider_fixture(
     assert ["held"] == asyncio.run(both())
 
 
+@pytest.mark.parametrize("turns", range(0, 24, 3))
+def test_a_task_born_outside_reads_on_when_the_setup_ends(
+    app: Application, isolation: Isolation, turns: int
+) -> None:
+    """Wherever it is just then: between statements, in line, or inside one."""
+    with asyncio.Runner() as runner:
+        setup = True
+
+        async def worker() -> list[str]:
+            while setup:
+                await app.names()
+            await app.add("joined")
+            return await app.names()
+
+        async def start() -> asyncio.Task[list[str]]:
+            task = asyncio.create_task(worker())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            return task
+
+        with isolation.outside("fixture lifespan is set up"):
+            task = runner.run(start(), context=contextvars.copy_context())
+        setup = False
+        names = runner.run(
+            asyncio.wait_for(task, 5), context=contextvars.copy_context()
+        )
+
+    assert ["joined"] == names
+
+
 def test_a_task_born_outside_works_in_the_tests(
     app: Application, isolation: Isolation, next_test: NextTest
 ) -> None:
