@@ -23,7 +23,7 @@ from sqlalchemy.pool import NullPool
 from benchmarks._harness import Contender, arguments, measure
 from pytest_asyncdb.provisioning import Run
 from pytest_asyncdb.provisioning._account import Account
-from pytest_asyncdb.provisioning._binaries import find
+from pytest_asyncdb.provisioning._wheel import find
 from pytest_asyncdb.settings import Target
 
 if TYPE_CHECKING:
@@ -81,15 +81,16 @@ def _ours(version: str) -> float:
 
 
 def _initdb_and_start(version: str) -> float:
-    account, binaries = Account.current(), find(version)
+    account, installation = Account.current(), find(version)
     with tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp") as name:
         room = Path(name)
         account.own(room)
-        server = binaries.reachable(account, room)
+        server = installation.reachable(account, room)
         began = time.perf_counter()
-        account.run([str(server.initdb), "-D", f"{room}/data", "-U", "asyncdb"])
+        initdb = str(server.program.with_name("initdb"))
+        account.run([initdb, "-D", f"{room}/data", "-U", "asyncdb"])
         process = subprocess.Popen(
-            [server.postgres, "-D", room / "data", "-k", room, "-h", "", "-F"],
+            [server.program, "-D", room / "data", "-k", room, "-h", "", "-F"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             **account.switches,

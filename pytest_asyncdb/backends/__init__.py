@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from pytest_asyncdb.backends._base import Backend, Capability, Driver, ServerBackend
+from pytest_asyncdb.backends._base import (
+    Backend,
+    Capability,
+    Driver,
+    Script,
+    ServerBackend,
+)
 from pytest_asyncdb.backends._registry import (
     ENTRY_POINTS,
     backend_names,
@@ -14,6 +20,7 @@ __all__ = [
     "Backend",
     "Capability",
     "Driver",
+    "Script",
     "ServerBackend",
     "backend_names",
     "get_backend",

@@ -6,12 +6,15 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import Enum
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
-__all__ = ["Backend", "Capability", "Driver", "ServerBackend"]
+__all__ = ["Backend", "Capability", "Driver", "Script", "ServerBackend"]
+
+Script: TypeAlias = "Generator[str, list[tuple[Any, ...]], None]"
+"""Statements one after the other; each is answered by the rows that it returned."""
 
 
 class Capability(Enum):
@@ -57,6 +60,8 @@ class Backend(ABC):
     drivers: ClassVar[Sequence[Driver]]
     """Async drivers, the preferred one first."""
     capabilities: ClassVar[frozenset[Capability]]
+    dialects: ClassVar[Sequence[str]]
+    """Names that SQLAlchemy's dialects for the product have."""
 
 
 class ServerBackend(Backend):
@@ -67,14 +72,18 @@ class ServerBackend(Backend):
 
     maintenance: ClassVar[str]
     """The database that exists on every fresh server of the product."""
-    pristine: ClassVar[str]
-    """The template of databases that are made from nothing."""
+    denied: ClassVar[frozenset[str]]
+    """Codes of errors that say that a role may not do something."""
 
     @abstractmethod
-    def clone(
+    def create(self, database: str, *, durable: bool, version: tuple[int, ...]) -> str:
+        """SQL that makes an empty database; `durable`: the server syncs."""
+
+    @abstractmethod
+    def copy(
         self, template: str, database: str, *, durable: bool, version: tuple[int, ...]
-    ) -> str:
-        """SQL that makes `database` from `template`; `durable`: the server syncs."""
+    ) -> Script:
+        """SQL that makes `database`, with all that `template` has."""
 
     @abstractmethod
     def freeze(self, database: str) -> str:
@@ -93,7 +102,7 @@ class ServerBackend(Backend):
         """SQL that drops a database, if it is there."""
 
     @abstractmethod
-    def terminate(self, database: str) -> str:
+    def terminate(self, database: str) -> Script:
         """SQL that ends the sessions on a database, as far as our role may."""
 
     @abstractmethod
@@ -101,8 +110,8 @@ class ServerBackend(Backend):
         """SQL whose one value is the number of such sessions on a database."""
 
     @abstractmethod
-    def mark(self, database: str, text: str) -> str:
-        """SQL that attaches a text to a database."""
+    def mark(self, database: str, text: str) -> Sequence[str]:
+        """Statements that attach a text to a database."""
 
     @abstractmethod
     def marks(self, pattern: str) -> str:
@@ -140,13 +149,19 @@ class ServerBackend(Backend):
     """SQL for rows (name) of what was added to the database of this session."""
 
     @abstractmethod
-    def mark_own(self, database: str, text: str) -> Sequence[str]:
-        """Ways to attach a text to the database of this session, the best one first."""
+    def mark_own(self, database: str, text: str) -> Sequence[Sequence[str]]:
+        """Ways to attach a text to the database of this session, the best one first.
+
+        Each is one or more statements.
+        """
 
     @abstractmethod
     def unmark_own(self, database: str) -> Sequence[str]:
         """For each way of `mark_own`, the SQL that takes it back."""
 
     @abstractmethod
-    def clear(self, *, spared: Sequence[str]) -> str:
-        """SQL that removes all contents, and all extensions but the `spared` ones."""
+    def clear(self, database: str, *, spared: Sequence[str]) -> Script:
+        """SQL that removes all contents, and all extensions but the `spared` ones.
+
+        `database` is that of the session.
+        """

@@ -9,6 +9,8 @@ from pytest_asyncdb.backends._base import Capability, Driver, ServerBackend
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pytest_asyncdb.backends._base import Script
+
 __all__ = ["PostgreSQL", "literal", "quote"]
 
 _STRATEGY_SINCE: Final = (15,)
@@ -75,8 +77,9 @@ class PostgreSQL(ServerBackend):
         Driver("psycopg", extra="psycopg"),
     )
     capabilities = frozenset(Capability) - {Capability.IN_MEMORY}
+    dialects = ("postgresql",)
     maintenance = "postgres"
-    pristine = "template1"
+    denied = frozenset({"42501"})
 
     may_create = (
         "SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"
@@ -99,19 +102,13 @@ class PostgreSQL(ServerBackend):
     contents = f"SELECT lower(kind) || ' ' || name FROM ({_OBJECTS}) found ORDER BY 1"
     extensions = "SELECT extname FROM pg_extension ORDER BY extname"
 
-    def clone(
-        self, template: str, database: str, *, durable: bool, version: tuple[int, ...]
-    ) -> str:
-        """SQL that makes `database` from `template`.
+    def create(self, database: str, *, durable: bool, version: tuple[int, ...]) -> str:
+        return _clone("template1", database, durable=durable, version=version)
 
-        FILE_COPY checkpoints twice, so it wins only where nothing is synced to disk
-        (CREATE DATABASE, PostgreSQL manual); before 15 it is the only way.
-        """
-        strategy = f" STRATEGY {'WAL_LOG' if durable else 'FILE_COPY'}"
-        if version < _STRATEGY_SINCE:
-            strategy = ""
-        names = f"{quote(database)} TEMPLATE {quote(template)}"
-        return f"CREATE DATABASE {names}{strategy}"
+    def copy(
+        self, template: str, database: str, *, durable: bool, version: tuple[int, ...]
+    ) -> Script:
+        yield _clone(template, database, durable=durable, version=version)
 
     def freeze(self, database: str) -> str:
         return (
@@ -130,8 +127,8 @@ class PostgreSQL(ServerBackend):
     def drop(self, database: str) -> str:
         return f"DROP DATABASE IF EXISTS {quote(database)}"
 
-    def terminate(self, database: str) -> str:
-        return (
+    def terminate(self, database: str) -> Script:
+        yield (
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
             f" WHERE {_others(database)}"
         )
@@ -139,8 +136,8 @@ class PostgreSQL(ServerBackend):
     def sessions(self, database: str) -> str:
         return f"SELECT count(*) FROM pg_stat_activity WHERE {_others(database)}"
 
-    def mark(self, database: str, text: str) -> str:
-        return f"COMMENT ON DATABASE {quote(database)} IS {literal(text)}"
+    def mark(self, database: str, text: str) -> tuple[str, ...]:
+        return (f"COMMENT ON DATABASE {quote(database)} IS {literal(text)}",)
 
     def marks(self, pattern: str) -> str:
         return (
@@ -172,12 +169,12 @@ class PostgreSQL(ServerBackend):
             f" AND classid = {high} AND objid = {low} AND objsubid = 1"
         )
 
-    def mark_own(self, database: str, text: str) -> tuple[str, ...]:
+    def mark_own(self, database: str, text: str) -> tuple[tuple[str, ...], ...]:
         schema = (
             f"CREATE SCHEMA IF NOT EXISTS {_MARK_SCHEMA};"
             f" COMMENT ON SCHEMA {_MARK_SCHEMA} IS {literal(text)}"
         )
-        return (self.mark(database, text), f"DO {literal(f'BEGIN {schema}; END')}")
+        return (self.mark(database, text), (f"DO {literal(f'BEGIN {schema}; END')}",))
 
     def unmark_own(self, database: str) -> tuple[str, ...]:
         return (
@@ -185,7 +182,8 @@ class PostgreSQL(ServerBackend):
             f"DROP SCHEMA IF EXISTS {_MARK_SCHEMA} CASCADE",
         )
 
-    def clear(self, *, spared: Sequence[str]) -> str:
+    def clear(self, database: str, *, spared: Sequence[str]) -> Script:
+        del database
         names = ", ".join(literal(name) for name in spared) or "NULL"
         drop = f"""
             DECLARE found record;
@@ -200,4 +198,18 @@ class PostgreSQL(ServerBackend):
                                    found.kind, found.name);
                 END LOOP;
             END"""
-        return f"DO {literal(drop)}"
+        yield f"DO {literal(drop)}"
+
+
+def _clone(
+    template: str, database: str, *, durable: bool, version: tuple[int, ...]
+) -> str:
+    """SQL that makes `database` from `template`.
+
+    FILE_COPY checkpoints twice, so it wins only where nothing is synced to disk (CREATE
+    DATABASE, PostgreSQL manual); before 15 it is the only way.
+    """
+    strategy = f" STRATEGY {'WAL_LOG' if durable else 'FILE_COPY'}"
+    if version < _STRATEGY_SINCE:
+        strategy = ""
+    return f"CREATE DATABASE {quote(database)} TEMPLATE {quote(template)}{strategy}"

@@ -18,10 +18,11 @@ ENTRY_POINTS: Final = "pytest_asyncdb.backends"
 """Group under which another distribution publishes a subclass of `Backend`."""
 
 _BUILT_IN: Final = {
+    "mariadb": ("pytest_asyncdb.backends._mysql", "MariaDB"),
+    "mysql": ("pytest_asyncdb.backends._mysql", "MySQL"),
     "postgresql": ("pytest_asyncdb.backends._postgresql", "PostgreSQL"),
     "sqlite": ("pytest_asyncdb.backends._sqlite", "SQLite"),
 }
-_PLANNED: Final = ("mysql", "mariadb")
 
 
 def backend_names() -> tuple[str, ...]:
@@ -41,8 +42,6 @@ def get_backend(name: str) -> Backend:
         return _made(getattr(import_module(module), attribute))
     for entry in entry_points(group=ENTRY_POINTS, name=name):
         return _made(entry.load())
-    if name in _PLANNED:
-        raise UnknownBackend.not_yet(name, backend_names())
     raise UnknownBackend.named(name, backend_names())
 
 

@@ -24,6 +24,7 @@ class SQLite(Backend):
     """SQLite through aiosqlite."""
 
     name = "sqlite"
+    dialects = ("sqlite",)
     drivers = (Driver("aiosqlite", extra="sqlite"),)
     capabilities = _CAPABILITIES
 

@@ -27,6 +27,24 @@ _OPAQUE: Final = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+# MySQL and MariaDB: a backslash escapes, "" is a string, and some comments are code.
+_MYSQL_OPAQUE: Final = re.compile(
+    r"""
+    (?P<literal> '(?:[^'\\]|\\.|'')*' | "(?:[^"\\]|\\.|"")*" )
+    | (?P<quoted> `(?:[^`]|``)*` )
+    | (?P<comment> --(?=\s)[^\n]* | \#[^\n]* | /\*(?!M?!).*?\*/ | /\*M?!\d* | \*/ )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_COMMITTING: Final = re.compile(
+    r"((ALTER|FLUSH|RESET|INSTALL|UNINSTALL|RENAME|TRUNCATE|GRANT|REVOKE|LOCK|UNLOCK"
+    r"|REPAIR|OPTIMIZE|CACHE|CHANGE|STOP|BACKUP|SHUTDOWN|SET\s+PASSWORD)\b"
+    r"|CREATE\s+(?!(OR\s+REPLACE\s+)?TEMPORARY\b)|DROP\s+(?!TEMPORARY\b|PREPARE\b)"
+    r"|(ANALYZE|CHECK|CHECKSUM)\s+((LOCAL|NO_WRITE_TO_BINLOG)\s+)?TABLES?\b"
+    r"|LOAD\s+INDEX\b|START\s+(SLAVE|REPLICA)\b)"
+)
+_ASSIGNS: Final = re.compile(r"@[\w$.\"]*\s*:=")
+_AUTOCOMMIT: Final = re.compile(r"SET\b.*\bAUTOCOMMIT\b", re.DOTALL)
 _WORD: Final = re.compile(r"[A-Za-z_][A-Za-z_0-9$]*")
 _CALL: Final = re.compile(r"((?:[\w$]+|\"\")\s*\.\s*)?([A-Za-z_][\w$]*|\"\")\s*\(")
 _NAMED_QUERY: Final = re.compile(
@@ -46,19 +64,21 @@ _PRAGMA_QUERY: Final = re.compile(
     r"\b(TABLE_X?INFO|TABLE_LIST|INDEX_LIST|INDEX_X?INFO|FOREIGN_KEY_(LIST|CHECK)"
     r"|(DATABASE|COLLATION|FUNCTION|PRAGMA)_LIST|INTEGRITY_CHECK|QUICK_CHECK)\b"
 )
-_READERS: Final = frozenset("SELECT SHOW VALUES TABLE WITH EXPLAIN FETCH".split())
+_READERS: Final = frozenset(
+    "SELECT SHOW VALUES TABLE WITH EXPLAIN FETCH DESCRIBE DESC".split()
+)
 _WRITING_WORDS: Final = re.compile(
     r"\b(INSERT|UPDATE|DELETE|MERGE|REPLACE\s+INTO|INTO|LOCK|ANALYZE"
     r"|FOR\s+(UPDATE|SHARE|NO\s+KEY|KEY))\b"
 )
 _CONTROL: Final = re.compile(
-    r"(COMMIT|END|ABORT|BEGIN|START\s+TRANSACTION|PREPARE\s+TRANSACTION"
+    r"(COMMIT|END|ABORT|BEGIN|START\s+TRANSACTION|PREPARE\s+TRANSACTION|XA\s+\w+"
     r"|ROLLBACK(?!\s+(?:TO|WORK\s+TO|TRANSACTION\s+TO)\b))\b"
 )
 _SAVEPOINT: Final = re.compile(
     r"\s*(?P<verb>SAVEPOINT|RELEASE(?:\s+SAVEPOINT)?"
     r"|ROLLBACK(?:\s+(?:WORK|TRANSACTION))?\s+TO(?:\s+SAVEPOINT)?)"
-    r"\s+(?P<name>[A-Za-z_][\w$]*|\"[^\"]+\")\s*;?\s*\Z",
+    r"\s+(?P<name>[A-Za-z_][\w$]*|\"[^\"]+\"|`[^`]+`)\s*;?\s*\Z",
     re.IGNORECASE,
 )
 _DEFINING: Final = frozenset(
@@ -143,7 +163,30 @@ _PURE: Final = frozenset(
     VERSION WEBSEARCH_TO_TSQUERY WIDTH_BUCKET XMLAGG XMLELEMENT XMLFOREST XPATH
     """.split()
 )
+# Those of MySQL and MariaDB. LAST_INSERT_ID may set what the next insert sets anyway.
+_MYSQL_PURE: Final = frozenset(
+    """
+    ADDDATE ADDTIME AES_DECRYPT AES_ENCRYPT AGAINST ANY_VALUE BIN BINARY BIT_XOR
+    CHARSET COERCIBILITY COLLATION COMPRESS CONNECTION_ID CONV CONVERT CONVERT_TZ CRC32
+    CURDATE CURRENT_ROLE CURTIME DATABASE DATEDIFF DATE_ADD DATE_FORMAT DATE_SUB DAY
+    DAYNAME DAYOFMONTH DAYOFWEEK DAYOFYEAR DEFAULT ELT EXPORT_SET FIELD FIND_IN_SET
+    FOUND_ROWS FROM_BASE64 FROM_DAYS FROM_UNIXTIME GET_FORMAT HOUR IF INET6_ATON
+    INET6_NTOA INET_ATON INET_NTOA IS_IPV4 IS_IPV6 IS_UUID JSON_ARRAYAGG
+    JSON_ARRAY_APPEND JSON_ARRAY_INSERT JSON_CONTAINS JSON_CONTAINS_PATH JSON_DEPTH
+    JSON_EXISTS JSON_INSERT JSON_KEYS JSON_LENGTH JSON_MERGE JSON_MERGE_PATCH
+    JSON_MERGE_PRESERVE JSON_OBJECTAGG JSON_OVERLAPS JSON_PRETTY JSON_QUERY
+    JSON_REMOVE JSON_REPLACE JSON_SEARCH JSON_SET JSON_UNQUOTE LAST_DAY LAST_INSERT_ID
+    LCASE LOCATE MAKEDATE MAKETIME MICROSECOND MID MINUTE MONTH MONTHNAME
+    NATURAL_SORT_KEY NOW NVL NVL2 OCT OCTET_LENGTH ORD PERIOD_ADD PERIOD_DIFF QUARTER
+    RAND ROW_COUNT SCHEMA SECOND SEC_TO_TIME SHA SHA1 SHA2 SLEEP SOUNDEX SPACE STD
+    STRCMP STR_TO_DATE SUBDATE SUBSTRING_INDEX SUBTIME SYSDATE SYSTEM_USER TIMEDIFF
+    TIMESTAMPADD TIMESTAMPDIFF TIME_FORMAT TIME_TO_SEC TO_BASE64 TO_DAYS TO_SECONDS
+    TRUNCATE UCASE UNCOMPRESS UNHEX UNIX_TIMESTAMP USER UTC_DATE UTC_TIME UTC_TIMESTAMP
+    UUID UUID_SHORT VALUE WEEK WEEKDAY WEEKOFYEAR WEIGHT_STRING YEAR YEARWEEK
+    """.split()
+)
 _HARMLESS: Final = _PURE | _SYNTAX
+_MYSQL_HARMLESS: Final = _HARMLESS | _MYSQL_PURE
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +204,8 @@ class Text:
     `control` is the first word that would end or begin a transaction, `sticky` says
     that it makes what neither a rollback nor a reset of the session undoes, `defers`
     that constraints may be checked as late as at COMMIT, `local` names the settings
-    that it changes until the transaction ends.
+    that it changes until the transaction ends, `commits` is the first word of what
+    commits without saying so.
     """
 
     reads: bool
@@ -173,40 +217,67 @@ class Text:
     sticky: bool = False
     defers: bool = False
     local: tuple[str, ...] = ()
+    commits: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Syntax:
+    """How a product reads SQL, as far as it differs."""
+
+    opaque: re.Pattern[str]
+    harmless: frozenset[str]
+    is_mysql: bool = False
+
+
+_STANDARD: Final = _Syntax(_OPAQUE, _HARMLESS)
+_MYSQL: Final = _Syntax(_MYSQL_OPAQUE, _MYSQL_HARMLESS, is_mysql=True)
 
 
 @lru_cache(maxsize=4096)
-def classify(sql: str) -> Text:
-    """Say what `sql` does; everything that is not known to be harmless is a write."""
+def classify(sql: str, *, mysql: bool = False) -> Text:
+    """Say what `sql` does; everything that is not known to be harmless is a write.
+
+    `mysql` reads it as MySQL and MariaDB do.
+    """
     savepoint = _SAVEPOINT.match(sql)
     if savepoint is not None:
         return _savepoint(savepoint)
-    pieces = list(_pieces(sql))
+    syntax = _MYSQL if mysql else _STANDARD
+    pieces = list(_pieces(sql, syntax))
     firsts = [_first_word(piece) for piece in pieces]
     return Text(
-        reads=all(map(_reads, pieces)) and bool(pieces),
+        reads=all(_reads(piece, syntax) for piece in pieces) and bool(pieces),
         first=firsts[0] if firsts else "",
-        control=next(filter(None, map(_control, pieces)), None),
+        control=next(filter(None, (_control(each, syntax) for each in pieces)), None),
         defines=any(first in _DEFINING for first in firsts),
-        session=any(map(_touches_session, pieces, firsts)),
+        session=any(_touches_session(piece, syntax) for piece in pieces),
         sticky=any(first in _STICKY for first in firsts),
         defers=any("DEFER" in piece for piece in pieces),
-        local=tuple(
-            filter(None, (name for names in _LOCAL.findall(sql) for name in names))
-        ),
+        local=() if mysql else _locals(sql),
+        commits=next(filter(None, map(_commits, pieces)), None) if mysql else None,
     )
+
+
+def _locals(sql: str) -> tuple[str, ...]:
+    return tuple(
+        filter(None, (name for names in _LOCAL.findall(sql) for name in names))
+    )
+
+
+def _commits(piece: str) -> str | None:
+    return _first_word(piece) if _COMMITTING.match(piece) else None
 
 
 def _savepoint(match: re.Match[str]) -> Text:
     verb = match["verb"].split()[0].upper()
     return Text(
-        reads=True, first=verb, savepoint=SavepointText(verb, match["name"].strip('"'))
+        reads=True, first=verb, savepoint=SavepointText(verb, match["name"].strip('"`'))
     )
 
 
-def _pieces(sql: str) -> Iterator[str]:
+def _pieces(sql: str, syntax: _Syntax) -> Iterator[str]:
     """The statements of a text, in upper case, without literals and comments."""
-    plain = _OPAQUE.sub(_hide, sql).upper()
+    plain = syntax.opaque.sub(_hide, sql).upper()
     if _ROUTINE.match(plain):
         plain = _BODY.sub("CREATE ROUTINE", plain)
     return (piece.strip() for piece in plain.split(";") if piece.strip())
@@ -223,36 +294,41 @@ def _first_word(piece: str) -> str:
     return found[0] if found else ""
 
 
-def _control(piece: str) -> str | None:
+def _control(piece: str, syntax: _Syntax) -> str | None:
+    if syntax.is_mysql and _AUTOCOMMIT.match(piece):
+        return "SET AUTOCOMMIT"
     found = _CONTROL.match(piece)
     return " ".join(found[0].split()) if found else None
 
 
-def _touches_session(piece: str, first: str) -> bool:
+def _touches_session(piece: str, syntax: _Syntax) -> bool:
     """Whether it may change what a rollback does not undo: settings, locks, listening.
 
     A function that nobody listed may do so, and a block of code.
     """
+    first = _first_word(piece)
     if first == "PRAGMA":
-        return not _reads(piece)
-    if first in _SESSION or " TEMP" in piece:
+        return not _reads(piece, syntax)
+    if first in _SESSION or " TEMP" in piece or _ASSIGNS.search(piece):
         return True
-    return first not in _DEFINING and not _is_pure(_TARGET.sub(" = ", piece))
+    return first not in _DEFINING and not _is_pure(_TARGET.sub(" = ", piece), syntax)
 
 
-def _reads(piece: str) -> bool:
+def _reads(piece: str, syntax: _Syntax) -> bool:
     first = _first_word(piece)
     if first == "PRAGMA":
         asks = _PRAGMA_QUERY.search(piece) is not None
         return asks or ("=" not in piece and "(" not in piece)
+    if first == "SET" and syntax.is_mysql:  # no rollback undoes it
+        return True
     if first not in _READERS or _WRITING_WORDS.search(piece):
         return False
-    return _is_pure(piece)
+    return _ASSIGNS.search(piece) is None and _is_pure(piece, syntax)
 
 
-def _is_pure(piece: str) -> bool:
+def _is_pure(piece: str, syntax: _Syntax) -> bool:
     piece = _ALIAS.sub("AS (", piece)
-    return _calls(piece) <= _HARMLESS.union(_NAMED_QUERY.findall(piece))
+    return _calls(piece) <= syntax.harmless.union(_NAMED_QUERY.findall(piece))
 
 
 def _calls(piece: str) -> set[str]:

@@ -135,10 +135,12 @@ class Unbroken:
             raise
 
 
-async def patiently(future: asyncio.Future[Any]) -> None:
+async def patiently(
+    future: asyncio.Future[Any], seconds: float = DRAIN_SECONDS
+) -> None:
     """Wait for the end of what was cancelled, however often the waiter is cancelled."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + DRAIN_SECONDS
+    deadline = loop.time() + seconds
     while not future.done() and loop.time() < deadline:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait([future], timeout=deadline - loop.time())

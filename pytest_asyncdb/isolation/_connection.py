@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SandboxConnection"]
 
+_SETTING: Final = frozenset({"SET", "RESET"})
 _PINGS: Final = frozenset({";", "SELECT 1", "select 1"})
 
 
@@ -166,7 +167,7 @@ class SandboxConnection:
         `awaits` says that it is a coroutine's of the driver, not a cursor's.
         """
         sandbox = self.attend()
-        text = classify(sql)
+        text = classify(sql, mysql=self.member.is_mysql)
         if self._is_answered(sandbox, text, sql, operation):
             _breathe()
             return None
@@ -241,9 +242,9 @@ class SandboxConnection:
         if self.member.is_sqlite and text.first == "PRAGMA" and not text.reads:
             Pragma(sql).run(sandbox, operation, blocking=self._blocks())
             return True
-        if sandbox.has_begun:
+        if sandbox.has_begun or not (text.reads or text.first in _SETTING):
             return False
-        sandbox.traces.session |= not text.reads
+        sandbox.traces.note(text)
         sandbox.run_unbegun(operation, blocking=self._blocks())
         return True
 
@@ -252,6 +253,8 @@ class SandboxConnection:
 
     def connected(self) -> None:
         """The pool's `connect` listeners have run."""
+        for statement in self.member.first_statements:
+            self.execute(statement)
         self.connecting = False
         self.commit()
 

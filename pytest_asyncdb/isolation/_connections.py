@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_asyncdb.errors import IsolationError, TransactionControlRefused
 from pytest_asyncdb.isolation._connection import SandboxConnection
+from pytest_asyncdb.isolation._cursor import SandboxCursor
 from pytest_asyncdb.isolation._link import Answer
 
 if TYPE_CHECKING:
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 __all__ = ["connection_class"]
 
 _SHOW_LEVEL: Final = "show transaction isolation level"
+_SET_LEVEL: Final = "SET SESSION TRANSACTION ISOLATION LEVEL"
+_ASK_LEVEL: Final = frozenset(
+    {"SELECT @@TX_ISOLATION", "SELECT @@TRANSACTION_ISOLATION"}
+)
+_LONGEST: Final = 80
+_NOTHING: Final = Answer(None, (), 0)
 
 
 class PostgreSQLConnection(SandboxConnection):
@@ -93,6 +100,63 @@ class PostgreSQLConnection(SandboxConnection):
         return []
 
 
+class MySQLConnection(SandboxConnection):
+    """What the dialects for aiomysql, asyncmy and pymysql use of a connection.
+
+    The isolation level is noted and answered, not sent: a sandbox is one transaction.
+    """
+
+    __slots__ = ("_level", "_telling")
+
+    def __init__(
+        self, member: Member, current: Callable[[], Sandbox], *, wide: bool
+    ) -> None:
+        super().__init__(member, current, wide=wide)
+        self._level: str | None = None
+        self._telling = False
+
+    def cursor(self, *args: Any, **kwargs: Any) -> SandboxCursor:
+        """A cursor; one that reads from the wire would keep all others waiting."""
+        del args, kwargs
+        return SandboxCursor(self, (), {})
+
+    def answer(self, sql: str) -> Answer | None:
+        """What the dialect says and asks about character sets and isolation levels."""
+        if len(sql) > _LONGEST:  # none of these, and every statement comes past here
+            self._telling = False
+            return None
+        text = sql.strip().upper()
+        told, self._telling = self._telling, text.startswith(_SET_LEVEL)
+        if self._telling:
+            self._level = text.removeprefix(_SET_LEVEL).strip()
+            return _NOTHING
+        if told and text == "COMMIT":
+            return _NOTHING
+        if self.connecting and text == f"SET NAMES {self.character_set_name()}".upper():
+            return _NOTHING  # every new connection says so; this one is not new
+        if self._level is None or text not in _ASK_LEVEL:
+            return None
+        row = (self._level.replace(" ", "-"),)
+        return Answer([("transaction_isolation", *[None] * 6)], [row], 1)
+
+    def autocommit(self, value: Any) -> None:  # type: ignore[override]
+        """Note it; the first statement refuses AUTOCOMMIT."""
+        self._wants_autocommit = bool(value)
+
+    def get_autocommit(self) -> bool:
+        """What was noted."""
+        return self._wants_autocommit
+
+    def ping(self, reconnect: bool = False) -> None:  # noqa: FBT001, FBT002
+        """Whether the connection lives; asks nobody."""
+        del reconnect
+        super().ping()
+
+    def character_set_name(self) -> str:
+        """The character set that the connection was made with."""
+        return str(self.member.driver_connection().character_set_name())
+
+
 class SqliteSandboxConnection(SandboxConnection):
     """What the dialects for aiosqlite and sqlite3 use of a connection."""
 
@@ -124,6 +188,8 @@ class SqliteSandboxConnection(SandboxConnection):
 _CLASSES: Final[Mapping[str, type[SandboxConnection]]] = {
     "postgresql": PostgreSQLConnection,
     "sqlite": SqliteSandboxConnection,
+    "mysql": MySQLConnection,
+    "mariadb": MySQLConnection,
 }
 
 

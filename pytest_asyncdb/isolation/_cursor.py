@@ -78,8 +78,11 @@ class SandboxCursor:
             real._invalidate_schema_cache_asof = self._invalidate_schema_cache_asof
         try:
             getattr(real, method)(*arguments)
-        except BaseException:
+        except Exception:
             real.close()
+            raise
+        except BaseException:
+            member.abandon_cursor(real)
             raise
         self._read(real)
         member.learn(self._connection, arguments, self)

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Facade"]
 
-_DRIVERS: Final = ("asyncpg.", "psycopg.", "aiosqlite.", "sqlite3")
+_DRIVERS: Final = (
+    "aiomysql.",
+    "aiosqlite.",
+    "asyncmy.",
+    "asyncpg.",
+    "psycopg.",
+    "sqlite3",
+)
 _ENDS: Final = frozenset({"commit", "rollback", "tpc_begin", "close", "terminate"})
 _UNCONTROLLED: Final = frozenset({"executescript", "pipeline", "notifies"})
 _ASKING: Final = ("get_", "is_", "cursor", "fileno")
@@ -116,7 +123,8 @@ class _Awaitable:
             return await _over_the_bridge(self._connection, self._sql, waiting)
         finally:
             if isinstance(self._answer, Coroutine):  # it may never have been begun
-                self._answer.close()
+                with contextlib.suppress(AttributeError):  # aiomysql's may be a future
+                    self._answer.close()
 
     def __aiter__(self) -> Any:
         return Facade(self._connection, self._answer.__aiter__())

@@ -13,21 +13,20 @@ from sqlalchemy.pool import NullPool
 
 from pytest_asyncdb.isolation._bridge import at_once
 from pytest_asyncdb.isolation._bridges import bridge_class
-from pytest_asyncdb.isolation._drivers import (
-    Driver,
-    Psycopg,
-    SqliteConnection,
-    driver_for,
-)
+from pytest_asyncdb.isolation._drivers import driver_for
+from pytest_asyncdb.isolation._postgresql import Psycopg
+from pytest_asyncdb.isolation._sqlite import SqliteConnection, WatchedConnection
 from pytest_asyncdb.isolation._turn import Turns
 from pytest_asyncdb.provisioning import unguarded
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from pytest_asyncdb.isolation._bridge import Bridge
+    from pytest_asyncdb.isolation._driver import Driver
     from pytest_asyncdb.provisioning import Database
 
 __all__ = ["Answer", "Link"]
@@ -108,7 +107,12 @@ class Link:
             if not name.startswith(("pool_", "max_overflow", "echo"))
         }
         arguments = options.pop("connect_args", {})
-        options["connect_args"] = {**arguments, **self.driver.connect_arguments}
+        driver = self.driver
+        options["connect_args"] = {
+            **driver.connect_defaults,
+            **arguments,
+            **driver.connect_arguments,
+        }
         if self.database.url.get_backend_name() == "sqlite" and not self._has_file():
             options["connect_args"] = {"async_creator_fn": self._open_memory}
         options["poolclass"] = NullPool
@@ -132,7 +136,10 @@ class Link:
         """An aiosqlite connection to a copy of the template in memory."""
         import aiosqlite
 
-        connection = aiosqlite.Connection(self.database.open_sqlite, 64)
+        def connect() -> sqlite3.Connection:
+            return self.database.open_sqlite(WatchedConnection)
+
+        connection = aiosqlite.Connection(connect, 64)
         connection._thread.daemon = True
         return connection
 
@@ -161,7 +168,7 @@ class Link:
             fairy = engine.raw_connection()
         fairy.detach()
         real = fairy.dbapi_connection
-        self.driver.take_over(engine.dialect, real)
+        self.driver.take_over(engine, real)
         self._adopt(real)
 
     def _adopt(self, real: Any) -> None:

@@ -7,6 +7,7 @@ import json
 import shlex
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_asyncdb.backends._mysql_copy import literal
 from pytest_asyncdb.backends._text import classify
 from pytest_asyncdb.errors import TransactionControlRefused
 from pytest_asyncdb.isolation._bridge import await_
@@ -14,7 +15,7 @@ from pytest_asyncdb.isolation._link import Answer, Link
 from pytest_asyncdb.isolation._places import engine_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Dialect, Engine
 
@@ -39,8 +40,10 @@ class Member:
         self.name = engine_name(engine.url)
         self.driver = engine.dialect.driver
         self.is_sqlite = engine.dialect.name == "sqlite"
+        self.is_mysql = engine.dialect.name in {"mysql", "mariadb"}
         self.blocking = blocking or not engine.dialect.is_async
         self.settings: Mapping[str, str] = {}
+        self.first_statements: Sequence[str] = ()
         self.has_connected = False
         self._learning = learning
         self._link = link
@@ -59,7 +62,13 @@ class Member:
     def take(self) -> Any:
         """The physical connection, decoding JSON as this engine does."""
         self._link.decode, self._link.encode = self._decode, self._encode
-        return self._link.real()
+        real = self._link.real()
+        self._link.driver.watch_cursors(real)
+        return real
+
+    def abandon_cursor(self, cursor: Any) -> None:
+        """The statement on the cursor was cancelled."""
+        self._link.driver.abandon_cursor(cursor)
 
     def drop_cursor(self, cursor: Any) -> None:
         """Forget a cursor that cannot be closed on the server any more."""
@@ -124,13 +133,13 @@ class Member:
         cursor: SandboxCursor,
     ) -> None:
         """Remember what the server answers to a dialect's first connect."""
-        asks = classify(str(arguments[0])).reads
+        asks = classify(str(arguments[0]), mysql=self.is_mysql).reads
         if connection.connecting and self._learning and asks:
             answer = Answer(cursor.description, cursor.buffered, cursor.rowcount)
             self._link.answers[_key(arguments)] = answer
 
     def apply(self, arguments: Mapping[str, Any]) -> None:
-        """Take over what the engine's connections are made with: server settings.
+        """Take over what the engine's connections are made with, settings above all.
 
         Raises TransactionControlRefused for connections in AUTOCOMMIT.
         """
@@ -142,6 +151,7 @@ class Member:
         self.settings = {
             name: str(value) for name, value in found.items() if name not in _IGNORED
         }
+        self.first_statements = tuple(_first_statements(arguments))
 
 
 def _driver_connection(real: Any) -> Any:
@@ -150,6 +160,14 @@ def _driver_connection(real: Any) -> Any:
 
 def _key(arguments: tuple[Any, ...]) -> tuple[str, str]:
     return str(arguments[0]), repr(arguments[1:])
+
+
+def _first_statements(arguments: Mapping[str, Any]) -> Iterator[str]:
+    """What drivers for MySQL send on each new connection because they were told to."""
+    if arguments.get("sql_mode"):
+        yield f"SET sql_mode = {literal(str(arguments['sql_mode']))}"
+    if arguments.get("init_command"):
+        yield str(arguments["init_command"])
 
 
 def _options(text: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Final
 
+from pytest_asyncdb.backends import get_backend
 from pytest_asyncdb.errors import EngineRefused, TransactionControlRefused
 from pytest_asyncdb.isolation._member import Member
 from pytest_asyncdb.isolation._places import engine_name
@@ -25,6 +26,9 @@ _FAMILIES: Final = {
     "psycopg_async": "psycopg",
     "aiosqlite": "sqlite3",
     "pysqlite": "sqlite3",
+    "aiomysql": "pymysql",
+    "pymysql": "pymysql",
+    "asyncmy": "asyncmy",
 }
 
 
@@ -98,7 +102,7 @@ class Membership:
 
     def _refuse_others(self, engine: Engine) -> None:
         dialect = engine.dialect
-        if dialect.name != self._product:
+        if dialect.name not in get_backend(self._product).dialects:
             raise EngineRefused.product(
                 engine_name(engine.url), dialect.name, self._product
             )
@@ -128,5 +132,5 @@ def _identity(url: URL) -> tuple[object, ...]:
     name = url.database or None
     if url.get_backend_name() == "sqlite":
         return (None if name in (None, ":memory:") else name,)
-    host = url.host or url.query.get("host")
+    host = url.host or url.query.get("host") or url.query.get("unix_socket")
     return (host, url.port, name)

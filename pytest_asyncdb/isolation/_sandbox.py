@@ -19,7 +19,7 @@ from pytest_asyncdb.errors import (
     TransactionControlRefused,
     WriteOutsideTest,
 )
-from pytest_asyncdb.isolation._drivers import translate
+from pytest_asyncdb.isolation._driver import translate
 from pytest_asyncdb.isolation._places import here, leaving_with
 from pytest_asyncdb.isolation._traces import Locals, Settings, Traces
 from pytest_asyncdb.isolation._transactions import Conflict, Stack, Transaction
@@ -116,7 +116,7 @@ class Sandbox:
 
         Raises what the driver raises, and IsolationError for what the sandbox refuses.
         """
-        text = classify(sql)
+        text = classify(sql, mysql=self.link.driver.is_mysql)
         self._refuse(text, sql)
         self.traces.note(text)
         try:
@@ -142,12 +142,16 @@ class Sandbox:
             self.link.turns.give(flight)
 
     def _refuse(self, text: Text, sql: str) -> None:
-        if text.control is not None and "PREPARE" in sql.upper():
+        if text.control is not None and _is_two_phase(text.control, sql):
             raise TransactionControlRefused.two_phase()
         if text.control is not None:
             raise TransactionControlRefused.text(text.control, _shortened(sql))
         if self._outside and not text.reads and text.first not in _HARMLESS:
             raise WriteOutsideTest.by(self._outside, _shortened(sql))
+        if text.commits is not None:
+            raise TransactionControlRefused.implicit_commit(
+                text.commits, _shortened(sql)
+            )
 
     def _send(
         self,
@@ -233,11 +237,18 @@ class Sandbox:
         link = self.link
         if not link.is_usable():
             self._fail(SandboxBroken.lost(_reason(error)))
-        elif not link.driver.in_transaction(link.real()):
+        elif not self._stands(error):
             self._fail(SandboxBroken.ended_by(_shortened(sql)))
         elif link.driver.has_failed(link.real(), error):
             transaction.aborted = True
             self._stack.failed(segment)
+
+    def _stands(self, error: BaseException) -> bool:
+        """Whether the outer transaction has outlived the error."""
+        driver = self.link.driver
+        if driver.ends_transaction(error):
+            return False
+        return driver.in_transaction(self.link.real())
 
     def _check_transaction(self, sql: str) -> None:
         link = self.link
@@ -416,6 +427,8 @@ class Sandbox:
             self._fail(SandboxBroken.ended_by(f"not known; the end: {_reason(error)}"))
             link.replace_database()
             return
+        if self.has_begun and link.driver.has_kept_rows(link.real()):
+            self._fail(SandboxBroken.not_transactional())
         if self.traces.committed or isinstance(self.failure, SandboxBroken):
             link.replace_database()
         elif self.traces.sticky or (self.traces.schema and link.driver.keeps_plans):
@@ -428,6 +441,10 @@ class Sandbox:
         if self.traces.session and driver.after_rollback:
             controls.append(driver.after_rollback)
         self.link.send(controls + self.traces.pragmas)
+
+
+def _is_two_phase(control: str, sql: str) -> bool:
+    return control.startswith("XA") or "PREPARE" in sql.upper()
 
 
 def _again(error: IsolationError) -> IsolationError:

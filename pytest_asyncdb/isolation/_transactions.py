@@ -54,7 +54,7 @@ class Owner:
         if self._task is None:
             return not self._thread.is_alive()
         task = self._task()
-        return task is None or task.done()
+        return task is None or task.done() or task.get_loop().is_closed()
 
 
 @dataclass(eq=False, slots=True)

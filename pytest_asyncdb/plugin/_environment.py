@@ -67,10 +67,11 @@ def with_preferred_drivers(settings: Settings) -> Settings:
 def _preferred(target: Target, schemes: Iterable[str]) -> Target:
     from pytest_asyncdb.backends import get_backend
 
-    drivers = {driver.name for driver in get_backend(target.product).drivers}
+    backend = get_backend(target.product)
+    drivers = {driver.name for driver in backend.drivers}
     for scheme in schemes:
         driver = scheme.partition("+")[2].removesuffix("_async")
-        same = _product(scheme) == target.product
+        same = _product(scheme) in backend.dialects
         if same and target.driver is None and driver in drivers:
             return target.with_driver(driver)
     return target

@@ -24,6 +24,7 @@ __all__ = ["explain", "header", "shorten", "summary", "tell"]
 
 _INTERNAL: Final = sys.stdlib_module_names | {
     *("pytest_asyncdb", "sqlalchemy", "greenlet", "asyncpg", "psycopg", "aiosqlite"),
+    *("aiomysql", "asyncmy", "pymysql"),
     *("pytest", "_pytest", "pluggy", "anyio", "pytest_asyncio"),
 }
 _PUBLIC: Final = (
@@ -43,9 +44,12 @@ def header(settings: Settings) -> list[str]:
 
 def _planned(target: Target, isolation: str) -> str:
     parts = [f"asyncdb: {target.product}{_version(target)}"]
-    where = target.word if target.url is not None else target.planned_source
-    parts.append(f"source {where}")
+    parts.append(f"source {_where(target)}")
     return ", ".join([*parts, f"isolation {isolation}"])
+
+
+def _where(target: Target) -> str:
+    return target.word if target.url is not None else target.planned_source
 
 
 def _version(target: Target) -> str:

@@ -13,7 +13,7 @@ from pytest_asyncdb.provisioning._place import user_id
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Account"]
+__all__ = ["Account", "client_name"]
 
 _UNPRIVILEGED: Final = "nobody"
 
@@ -33,16 +33,12 @@ class Account:
         """The account for a server that this process starts.
 
         Raises `ServerFailed` when this is root and there is nobody else to be, or when
-        the user has no name (PostgreSQL needs one).
+        the user has no name (servers ask for it).
         """
         import pwd  # not on Windows
 
-        uid = user_id()
-        try:
-            client = pwd.getpwuid(uid).pw_name
-        except KeyError as error:
-            raise ServerFailed.nameless(uid) from error
-        if uid != 0:
+        client = client_name()
+        if user_id() != 0:
             return cls(client)
         try:
             other = pwd.getpwnam(_UNPRIVILEGED)
@@ -91,3 +87,14 @@ class Account:
             raise ServerFailed.start(what, error.output) from error
         except OSError as error:
             raise ServerFailed.account(self.name, str(error)) from error
+
+
+def client_name() -> str:
+    """Name of the user of this process; raises `ServerFailed` when there is none."""
+    import pwd
+
+    uid = user_id()
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError as error:
+        raise ServerFailed.nameless(uid) from error

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy import URL
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from pytest_asyncdb.backends import ServerBackend
+    from pytest_asyncdb.backends import Script, ServerBackend
     from pytest_asyncdb.provisioning._thread import LoopThread
 
 __all__ = ["Administration"]
@@ -90,6 +92,14 @@ class Administration:
         with self._telling(what):
             self._thread.run(lambda: self._execute(statements))
 
+    def play(self, what: str, script: Script) -> None:
+        """Run the statements of a script, answering each with its rows.
+
+        Raises `DatabaseFailed` saying `what` failed when the server refuses one.
+        """
+        with self._telling(what):
+            self._thread.run(lambda: self._play(script))
+
     def drop(self, database: str) -> None:
         """End the sessions on a database, then drop it; fine if it is not there.
 
@@ -101,8 +111,7 @@ class Administration:
     def create(self, database: str, *, durable: bool) -> None:
         """Make an empty database; raises `DatabaseFailed` when the server refuses."""
         with self._telling(f"creating database {database!r}"):
-            pristine = self.backend.pristine
-            self._thread.run(lambda: self._clone(pristine, database, durable=durable))
+            self._thread.run(lambda: self._create(database, durable=durable))
 
     def clone(self, template: str, database: str, *, durable: bool) -> None:
         """Make a database from a template; raises `DatabaseFailed`."""
@@ -158,12 +167,32 @@ class Administration:
             await self._end_sessions(database)
             await self._execute([self.backend.drop(database)])
 
+    async def _play(self, script: Script) -> None:
+        """A script that fails may leave the session anyhow, so it is ended."""
+        connection = await self._connected()
+        try:
+            statement = next(script)
+            while True:
+                found = await connection.exec_driver_sql(statement)
+                rows = found.all() if found.returns_rows else ()
+                statement = script.send([tuple(row) for row in rows])
+        except StopIteration:
+            return
+        except Exception:
+            await self._close()
+            raise
+
+    async def _create(self, database: str, *, durable: bool) -> None:
+        await self._connected()
+        version = self.version
+        sql = self.backend.create(database, durable=durable, version=version)
+        await self._execute([sql])
+
     async def _clone(self, template: str, database: str, *, durable: bool) -> None:
         await self._connected()
-        sql = self.backend.clone(
-            template, database, durable=durable, version=self.version
+        await self._play(
+            self.backend.copy(template, database, durable=durable, version=self.version)
         )
-        await self._execute([sql])
 
     async def _freeze(self, database: str) -> None:
         await self._execute([self.backend.freeze(database)])
@@ -173,14 +202,15 @@ class Administration:
         """Wait until they are gone: the server itself would look every 100 ms only."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _PATIENCE
-        await self._execute([self.backend.terminate(database)])
+        await self._play(self.backend.terminate(database))
         while await self._scalar(self.backend.sessions(database)):
             if loop.time() > deadline:
                 return
             await asyncio.sleep(_POLL)
 
     async def _close(self) -> None:
-        if self._connection is not None:
-            await self._connection.close()
-            self._connection = None
+        kept, self._connection = self._connection, None
+        if kept is not None:
+            with suppress(DBAPIError, OSError):  # the server may be gone
+                await kept.close()
         await self._engine.dispose()

@@ -26,7 +26,6 @@ __all__ = ["Borrowed"]
 
 _RECORD: Final = "borrowed.json"
 _SHOWN: Final = 10
-_NOT_ALLOWED: Final = "42501"
 
 
 @dataclass(slots=True)
@@ -76,11 +75,10 @@ class Borrowed:
     def clear(self) -> None:
         """End other sessions on it, and remove all that is in it."""
         backend = self.administration.backend
-        self.administration.execute(
-            f"emptying database {self.name!r}",
-            backend.terminate(self.name),
-            backend.clear(spared=self.mark.extensions),
-        )
+        what = f"emptying database {self.name!r}"
+        self.administration.play(what, backend.terminate(self.name))
+        clear = backend.clear(self.name, spared=self.mark.extensions)
+        self.administration.play(what, clear)
 
     def give_back(self) -> None:
         """Empty it, and take the mark away."""
@@ -120,14 +118,14 @@ class Borrowed:
 
     def _attach(self, mark: Mark) -> None:
         ways = self.administration.backend.mark_own(self.name, mark.text())
-        if not any(self._try(statement) for statement in ways):
+        if not any(self._try(*statements) for statements in ways):
             raise DatabaseRefused.foreign(self.name, self._role())
 
-    def _try(self, statement: str) -> bool:
+    def _try(self, *statements: str) -> bool:
         try:
-            self.administration.execute("marking the database", statement)
+            self.administration.execute("marking the database", *statements)
         except DatabaseFailed as error:
-            if error.code != _NOT_ALLOWED:
+            if error.code not in self.administration.backend.denied:
                 raise
             return False
         return True

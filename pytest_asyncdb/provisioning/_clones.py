@@ -77,5 +77,5 @@ class Clones:
 
     def _label(self, database: str) -> None:
         if self.mark is not None:
-            sql = self.administration.backend.mark(database, self.mark)
-            self.administration.execute(f"marking database {database!r}", sql)
+            statements = self.administration.backend.mark(database, self.mark)
+            self.administration.execute(f"marking database {database!r}", *statements)

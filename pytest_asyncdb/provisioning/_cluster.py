@@ -1,4 +1,4 @@
-"""Initialised data directories, kept so that `initdb` runs once per machine."""
+"""Initialised data directories, kept so that each is made once per machine."""
 
 from __future__ import annotations
 
@@ -22,25 +22,12 @@ from pytest_asyncdb.provisioning._room import telling_full_disk
 
 if TYPE_CHECKING:
     from pytest_asyncdb.provisioning._account import Account
-    from pytest_asyncdb.provisioning._binaries import Binaries
+    from pytest_asyncdb.provisioning._installation import Installation
 
-__all__ = ["SUPERUSER", "cache_directory", "copy_cluster", "initialised"]
-
-SUPERUSER: Final = "asyncdb"
+__all__ = ["cache_directory", "copy_cluster", "initialised"]
 
 _LAYOUT: Final = 1
 """To be raised when what is written below changes."""
-_OPTIONS: Final = (
-    f"--username={SUPERUSER}",
-    "--encoding=UTF8",
-    "--locale=C",
-    "--auth-local=peer",
-    "--auth-host=reject",
-    "--wal-segsize=1",  # 1 MB instead of 16 to copy
-    "--no-sync",
-    "--no-instructions",
-)
-_ACCESS: Final = "local all all peer map=asyncdb\n"
 _PRIVATE: Final = 0o700
 _ABANDONED: Final = 3600.0
 
@@ -64,13 +51,16 @@ def cache_directory() -> Path:
     return directory
 
 
-def initialised(binaries: Binaries, account: Account, room: Path) -> Path:
-    """The cached data directory for a server; runs `initdb` in `room` when missing."""
+def initialised(installation: Installation, account: Account, room: Path) -> Path:
+    """The cached data directory for a server; made in `room` when it is missing."""
     cache = cache_directory()
-    entry = cache / f"postgresql-{binaries.major}-{_key(binaries, account)}"
+    version = ".".join(map(str, installation.version))
+    key = _key(installation, account)
+    entry = cache / f"{installation.product}-{version}-{key}"
     if not entry.is_dir():
         _remove_abandoned(cache)
-        data = _initialise(binaries, account, room)
+        data = room / "initial"
+        installation.initialise(account, data)
         _fill(entry, data, replace(account, uid=None, gid=None))
     return entry
 
@@ -94,24 +84,9 @@ def _cache_home() -> Path:
     return Path(tempfile.gettempdir()) / f"asyncdb-cache-{getpass.getuser()}"
 
 
-def _key(binaries: Binaries, account: Account) -> str:
-    material = [_LAYOUT, binaries.digest(), _OPTIONS, _ACCESS, account.client]
+def _key(installation: Installation, account: Account) -> str:
+    material = [_LAYOUT, installation.digest(), *installation.recipe(account)]
     return hashlib.sha256(json.dumps(material).encode()).hexdigest()[:16]
-
-
-def _initialise(binaries: Binaries, account: Account, room: Path) -> Path:
-    data = room / "initdb"
-    environment = {"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"}
-    account.run(
-        [str(binaries.initdb), f"--pgdata={data}", *_OPTIONS],
-        env=environment,
-        cwd=room,
-    )
-    # Only this user may connect, even if others reach the socket.
-    (data / "pg_hba.conf").write_text(_ACCESS)
-    ident = f'asyncdb "{account.client}" all\n'
-    (data / "pg_ident.conf").write_text(ident)
-    return data
 
 
 def _fill(entry: Path, data: Path, owner: Account) -> None:

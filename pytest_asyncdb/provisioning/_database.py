@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_asyncdb.errors import WrongSource
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable
 
     from sqlalchemy import URL
 
     from pytest_asyncdb.backends import Backend
 
-__all__ = ["Database"]
+__all__ = ["Database", "open_memory"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +30,23 @@ class Database:
     durable: bool
     """Whether the server syncs to disk; False for those that the run starts."""
     remake: Callable[[], None] = field(repr=False)
-    copy: Callable[[], sqlite3.Connection] | None = field(default=None, repr=False)
+    copy: Callable[[sqlite3.Connection], None] | None = field(default=None, repr=False)
     seconds: float = 0.0
     """Time until it was ready, in seconds."""
 
-    def open_sqlite(self) -> sqlite3.Connection:
+    def open_sqlite(
+        self, kind: type[sqlite3.Connection] = sqlite3.Connection
+    ) -> sqlite3.Connection:
         """A new private connection to a copy of the template, in memory.
 
-        It begins no transaction by itself and may be used from any thread. Raises
-        `WrongSource` for a database that is not SQLite in memory.
+        It begins no transaction by itself and may be used from any thread; `kind` is
+        its class. Raises `WrongSource` for a database that is not SQLite in memory.
         """
         if self.copy is None:
             raise WrongSource.not_in_memory(self.source)
-        return self.copy()
+        connection = open_memory(kind)
+        self.copy(connection)
+        return connection
 
     def replace(self) -> None:
         """Make the database anew from the template; sessions on it are ended.
@@ -50,3 +54,12 @@ class Database:
         Does nothing in memory, where each `open_sqlite` is a fresh one.
         """
         self.remake()
+
+
+def open_memory(
+    kind: type[sqlite3.Connection] = sqlite3.Connection,
+) -> sqlite3.Connection:
+    """An empty database in memory."""
+    return sqlite3.connect(
+        ":memory:", check_same_thread=False, isolation_level=None, factory=kind
+    )

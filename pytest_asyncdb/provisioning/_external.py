@@ -137,8 +137,9 @@ class External(Source):
         if self._kept is not None:
             clones = self._clones(self._kept)
             for name in (clones.name, clones.template):
-                sql = self._kept.backend.mark(name, self._mark(kept=True).text())
-                self._kept.execute(f"marking database {name!r}", sql)
+                text = self._mark(kept=True).text()
+                statements = self._kept.backend.mark(name, text)
+                self._kept.execute(f"marking database {name!r}", *statements)
 
     def _clones(self, administration: Administration) -> Clones:
         return Clones(

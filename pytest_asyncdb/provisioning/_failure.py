@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Translated", "bare", "code_of", "said", "shown", "unreachable"]
 
-_PASSWORD: Final = frozenset({"28P01", "28000"})
-_DATABASE: Final = frozenset({"3D000"})
+_PASSWORD: Final = frozenset({"28P01", "28000", "1045", "1698"})
+_DATABASE: Final = frozenset({"3D000", "1049"})
 # psycopg has no code for a connection that was not made, only libpq's words.
 _WORDS: Final = {
     "password": ("password authentication failed", "no password supplied"),
@@ -62,9 +62,14 @@ def said(error: BaseException, url: URL) -> str:
 
 
 def code_of(error: BaseException) -> str | None:
-    """The SQLSTATE of a driver's error, also when SQLAlchemy has wrapped it."""
+    """The SQLSTATE of a driver's error, also when SQLAlchemy has wrapped it.
+
+    For MySQL and MariaDB the number of the error, which says more.
+    """
     seen: BaseException | None = error
     while seen is not None:
+        if _is_numbered(seen):
+            return str(seen.args[0])
         if code := getattr(seen, "sqlstate", None):
             return str(code)
         seen = getattr(seen, "orig", None) or seen.__cause__
@@ -96,6 +101,11 @@ def _kind(error: BaseException) -> Callable[[str, str], ServerUnreachable]:
     if code in _DATABASE or _says(words, "database"):
         return ServerUnreachable.database
     return ServerUnreachable.down
+
+
+def _is_numbered(error: BaseException) -> bool:
+    numbered = type(error).__module__.startswith(("pymysql.", "asyncmy."))
+    return numbered and bool(error.args) and isinstance(error.args[0], int)
 
 
 def _says(words: str, kind: str) -> bool:

@@ -11,6 +11,7 @@ from pytest_asyncdb.provisioning._naming import (
     PATTERN,
     is_alive,
     lock_key,
+    marks_name,
     short_of,
     template_name,
 )
@@ -70,7 +71,10 @@ def _mark_of(family: Family) -> Mark | None:
 
 
 def _drop(administration: Administration, short: str, family: Family) -> None:
-    """The template goes last: its mark vouches for clones not yet marked."""
-    template = template_name(short)
-    for name in sorted(family, key=lambda name: name == template):
+    """The template goes last: its mark vouches for clones not yet marked.
+
+    Where marks are in a database of their own, that goes after it.
+    """
+    last = (template_name(short), marks_name(short))
+    for name in sorted(family, key=lambda name: (name in last, name == last[-1])):
         administration.drop(name)

@@ -10,7 +10,7 @@ from sqlalchemy import URL
 
 from pytest_asyncdb.backends import get_backend
 from pytest_asyncdb.backends._sqlite import SQLite
-from pytest_asyncdb.provisioning._database import Database
+from pytest_asyncdb.provisioning._database import Database, open_memory
 from pytest_asyncdb.provisioning._source import Source
 from pytest_asyncdb.provisioning._sqlite_template import copy_into, ensure_template
 
@@ -41,7 +41,7 @@ class Memory(Source):
     def database(self, build: SchemaBuilder, options: Mapping[str, Any]) -> Database:
         """Build the template once per run, and keep it in memory."""
         file = ensure_template(self._place, self._thread, self._driver, build, options)
-        self._template = template = _open()
+        self._template = template = open_memory()
         copy_into(file, template)
         template.execute(SQLite.read_only)
         return Database(
@@ -52,7 +52,7 @@ class Memory(Source):
             backend=get_backend(self._target.product),
             durable=False,
             remake=lambda: None,
-            copy=lambda: self._copy(template),
+            copy=lambda connection: self._copy(template, connection),
         )
 
     def close(self) -> list[str]:
@@ -62,12 +62,6 @@ class Memory(Source):
             self._template = None
         return []
 
-    def _copy(self, template: sqlite3.Connection) -> sqlite3.Connection:
-        connection = _open()
+    def _copy(self, template: sqlite3.Connection, target: sqlite3.Connection) -> None:
         with self._lock:
-            template.backup(connection)
-        return connection
-
-
-def _open() -> sqlite3.Connection:
-    return sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+            template.backup(target)

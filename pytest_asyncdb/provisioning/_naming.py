@@ -22,6 +22,7 @@ __all__ = [
     "database_name",
     "is_alive",
     "lock_key",
+    "marks_name",
     "new_short",
     "short_of",
     "template_name",
@@ -96,6 +97,11 @@ def database_name(short: str, worker: str) -> str:
 def template_name(short: str) -> str:
     """The template of one run."""
     return f"{PREFIX}_{short}_template"
+
+
+def marks_name(short: str) -> str:
+    """The database with the marks of one run, where databases cannot carry any."""
+    return f"{PREFIX}_{short}_marks"
 
 
 def short_of(database: str) -> str | None:

@@ -47,12 +47,12 @@ class Process:
                 os.kill(self.pid, number)
 
 
-def stop(processes: Iterable[Process], *, timeout: float = 5.0) -> None:
-    """Stop PostgreSQL at once (SIGQUIT), after `timeout` seconds (5.0) by SIGKILL."""
+def stop(processes: Iterable[Process], number: int, *, timeout: float = 5.0) -> None:
+    """Stop servers by a signal, after `timeout` seconds (5.0) by SIGKILL."""
     waiting = list(processes)
-    for number in (signal.SIGQUIT, signal.SIGKILL):
+    for each in (number, signal.SIGKILL):
         for process in waiting:
-            process.send(number)
+            process.send(each)
         waiting = _wait(waiting, timeout)
 
 

@@ -1,4 +1,4 @@
-"""The embedded server of a run: started once, attached to by every worker, stopped."""
+"""The server of a run: started once, attached to by every worker, stopped."""
 
 from __future__ import annotations
 
@@ -12,38 +12,22 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_asyncdb.errors import ServerFailed
 from pytest_asyncdb.provisioning._account import Account
 from pytest_asyncdb.provisioning._cluster import copy_cluster, initialised
+from pytest_asyncdb.provisioning._installation import ENVIRONMENT
 from pytest_asyncdb.provisioning._process import Process, processes_in, stop
 from pytest_asyncdb.provisioning._room import choose_room
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_asyncdb.provisioning._binaries import Binaries
+    from pytest_asyncdb.provisioning._installation import Installation
     from pytest_asyncdb.provisioning._place import Place
 
-__all__ = ["PORT", "attach_or_start", "is_running", "stop_server"]
-
-PORT: Final = 5432
-"""Only the name of the socket holds it; nothing listens on TCP."""
+__all__ = ["attach_or_start", "is_running", "stop_server"]
 
 _RECORD: Final = "server.json"
 _TIMEOUT: Final = 60.0
 _POLL: Final = 0.01
 _TAIL: Final = 12
-_SETTINGS: Final = {
-    "listen_addresses": "",
-    "unix_socket_permissions": "0700",
-    "port": str(PORT),
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-    "fsync": "off",
-    "synchronous_commit": "off",
-    "full_page_writes": "off",
-    "max_connections": "200",
-    "shared_buffers": "32MB",
-    "huge_pages": "off",
-    "dynamic_shared_memory_type": "mmap",  # in the data directory: goes with it
-}
 
 
 class _Detached(subprocess.Popen[bytes]):
@@ -58,7 +42,8 @@ class _Record:
     """What the processes of the run tell each other about the server."""
 
     data: str
-    postgres: str
+    program: str
+    ends_by: int
     pid: int = 0
     started: str = ""
     ready: bool = False
@@ -74,7 +59,7 @@ class _Record:
 
 
 def attach_or_start(
-    place: Place, binaries: Binaries, answers: Callable[[], str | None]
+    place: Place, installation: Installation, answers: Callable[[], str | None]
 ) -> None:
     """See to it that the run's server runs; the caller holds the run's lock.
 
@@ -87,7 +72,7 @@ def attach_or_start(
             raise ServerFailed.gone(_tail(place))
         return
     stop_server(place)
-    _start(place, binaries, answers)
+    _start(place, installation, answers)
 
 
 def is_running(place: Place) -> bool:
@@ -100,41 +85,42 @@ def stop_server(place: Place) -> None:
     """Stop the run's server, if there is one, and remove its directories."""
     if record := _read(place):
         found = [record.process] if record.process.alive else []
-        stop(found or processes_in(Path(record.data), Path(record.postgres)))
+        found = found or processes_in(Path(record.data), Path(record.program))
+        stop(found, record.ends_by)
         place.forget(_RECORD)
     place.remove_server()
 
 
-def _start(place: Place, binaries: Binaries, answers: Callable[[], str | None]) -> None:
+def _start(
+    place: Place, installation: Installation, answers: Callable[[], str | None]
+) -> None:
     account = Account.current()
     with ExitStack() as undo:
         undo.callback(stop_server, place)
         room = account.directory(place.sockets)
-        server = binaries.reachable(account, room)
+        server = installation.reachable(account, room)
         cluster = initialised(server, account, room)
         data = choose_room(place, account) / "data"
-        record = _Record(str(data), str(server.postgres)).write(place)
+        record = _Record(str(data), str(server.program), server.ends_by).write(place)
         copy_cluster(cluster, data, account)
         process = _launch(place, server, data, account)
         known = Process.of(process.pid)
         started = known.started if known else ""
         record = record.write(place, pid=process.pid, started=started)
-        _wait_until_ready(place, process, answers)
+        _wait_until_ready(place, server.socket(place.sockets), process, answers)
         record.write(place, ready=True)
         undo.pop_all()
 
 
 def _launch(
-    place: Place, binaries: Binaries, data: Path, account: Account
+    place: Place, installation: Installation, data: Path, account: Account
 ) -> _Detached:
-    settings = _SETTINGS | {"unix_socket_directories": str(place.sockets)}
-    options = [part for item in settings.items() for part in ("-c", "=".join(item))]
     with _log(place).open("wb") as log:
         try:
             return _Detached(
-                [str(binaries.postgres), "-D", str(data), *options],
+                installation.command(data, place.sockets),
                 cwd=data,
-                env={"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"},
+                env=ENVIRONMENT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -146,9 +132,8 @@ def _launch(
 
 
 def _wait_until_ready(
-    place: Place, process: _Detached, answers: Callable[[], str | None]
+    place: Place, socket: Path, process: _Detached, answers: Callable[[], str | None]
 ) -> None:
-    socket = place.sockets / f".s.PGSQL.{PORT}"
     deadline = time.monotonic() + _TIMEOUT
     said: str | None = "it made no socket"
     while said is not None:

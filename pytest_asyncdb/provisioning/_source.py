@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_asyncdb.backends import ServerBackend, get_backend
 from pytest_asyncdb.errors import SourceUnavailable
@@ -36,7 +36,13 @@ class Setting:
 class Source(ABC):
     """Where a database comes from; made without starting anything."""
 
-    name: str
+    name: ClassVar[str]
+
+    @classmethod
+    def probe(cls, target: Target) -> SourceUnavailable | None:
+        """None where the source has the target, else why not; starts nothing."""
+        del target
+        return None
 
     def __init__(self, setting: Setting) -> None:
         self._target = setting.target

@@ -17,18 +17,20 @@ if TYPE_CHECKING:
 __all__ = ["sweep"]
 
 
-def sweep() -> list[str]:
+def sweep(*, kept: bool = False) -> list[str]:
     """Stop the servers and remove the directories of runs whose owner is dead.
 
     Returns the removed directories. Left alone: runs of other users, runs whose owner
-    may live (in another container, say), kept ones, and what another process sweeps.
+    may live (in another container, say), what another process sweeps, and unless `kept`
+    says otherwise what the user asked to keep.
     """
-    return [str(place.directory) for place in leftovers() if _swept(place)]
+    found = (place for place in leftovers() if kept or not place.kept)
+    return [str(place.directory) for place in found if _swept(place)]
 
 
 def _swept(place: Place) -> bool:
     tag = place.tag
-    if tag is None or place.kept or is_alive(tag) is not False:
+    if tag is None or is_alive(tag) is not False:
         return False
     try:
         with place.locked(timeout=0):

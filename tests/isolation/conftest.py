@@ -6,12 +6,14 @@ import asyncio
 import re
 import signal
 import sqlite3
+import time
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
+import pymysql
 import pytest
 from psycopg import sql
 from sqlalchemy import ForeignKey, String, select, text
@@ -23,10 +25,12 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from pytest_asyncdb.errors import SourceUnavailable
 from pytest_asyncdb.isolation import Finding, Isolation
-from pytest_asyncdb.isolation._drivers import SqliteConnection
+from pytest_asyncdb.isolation._sqlite import SqliteConnection
 from pytest_asyncdb.provisioning import Database, Run
 from pytest_asyncdb.settings import parse_target
+from tests.isolation.kinds import TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,15 +41,6 @@ if TYPE_CHECKING:
 
 GUARD_SECONDS: Final = 10
 """How long a test may take before it counts as one that hangs."""
-
-TARGETS: Final = {
-    "asyncpg": "postgresql+asyncpg:18@embedded",
-    "asyncpg-thread": "postgresql+asyncpg:18@embedded",
-    "psycopg": "postgresql+psycopg:18@embedded",
-    "aiosqlite": "sqlite+aiosqlite@memory",
-    "aiosqlite-file": "sqlite+aiosqlite@file",
-}
-"""What is tested, and where it comes from."""
 
 
 class Base(DeclarativeBase):
@@ -184,7 +179,11 @@ class Databases:
         """The database of that kind, made when it is first asked for."""
         key = (kind, *extra)
         if key not in self._databases:
-            self._databases[key] = self._run(kind, extra).database(Schema(*extra))
+            try:
+                made = self._run(kind, extra).database(Schema(*extra))
+            except SourceUnavailable as error:
+                pytest.skip(error.cause)
+            self._databases[key] = made
         return self._databases[key]
 
     def _run(self, kind: str, extra: tuple[str, ...]) -> Run:
@@ -388,6 +387,8 @@ def observe(database: Database, isolation: Isolation) -> dict[str, int]:
     """
     if database.product == "postgresql":
         return _observe_postgresql(database.url)
+    if database.product == "mariadb":
+        return _observe_mariadb(database.url)
     if database.source == "file":
         with closing(sqlite3.connect(str(database.url.database), timeout=0.5)) as raw:
             raw.execute("BEGIN IMMEDIATE")
@@ -431,6 +432,36 @@ def _count(raw: psycopg.Connection, table: str) -> int:
     row = raw.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table)))
     ((number,),) = row.fetchall()
     return int(number)
+
+
+def _observe_mariadb(url: URL) -> dict[str, int]:
+    with closing(
+        pymysql.connect(
+            user=url.username,
+            unix_socket=str(url.query["unix_socket"]),
+            database=url.database,
+        )
+    ) as raw:
+        _wait_for_no_transaction(raw)
+        tables = _asked(raw, "SHOW FULL TABLES WHERE table_type = 'BASE TABLE'")
+        return {
+            name: _asked(raw, f"SELECT count(*) FROM `{name}`")[0][0]
+            for name, _ in sorted(tables)
+        }
+
+
+def _wait_for_no_transaction(raw: pymysql.Connection) -> None:
+    """The server's list of transactions is up to 0.1 s old."""
+    deadline = time.monotonic() + 0.5
+    while found := _asked(raw, "SELECT * FROM information_schema.innodb_trx"):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.02)
+
+
+def _asked(raw: pymysql.Connection, query: str) -> list[tuple[Any, ...]]:
+    with raw.cursor() as cursor:
+        cursor.execute(query)
+        return list(cursor.fetchall())
 
 
 @pytest.fixture

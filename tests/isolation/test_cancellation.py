@@ -7,13 +7,15 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
+import aiosqlite
 import anyio
 import psycopg
 import pytest
 from sqlalchemy import text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import sqlite3
+    from collections.abc import Callable, Iterable
 
     from pytest_asyncdb.isolation import Isolation
     from pytest_asyncdb.provisioning import Database
@@ -25,7 +27,7 @@ sqlite = pytest.mark.parametrize("kind", ["aiosqlite", "aiosqlite-file"])
 SLEEP = text("SELECT pg_sleep(30)")
 PID = text("SELECT pg_backend_pid()")
 COUNT = text(
-    "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 3000000) "
+    "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 800000) "
     "SELECT count(*) FROM c"
 )
 
@@ -172,6 +174,39 @@ async def test_a_timeout_around_a_long_statement_of_sqlite(app: Application) -> 
     await app.add("after")
 
     assert ["after", "before"] == await app.names()
+
+
+@sqlite
+def test_rows_that_a_cancelled_statement_left_unread(
+    database: Database,
+    make_isolation: Callable[..., Isolation],
+    make_app: Callable[..., Application],
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    """SQLite releases no savepoint meanwhile; the error keeps the cursor alive."""
+    isolation, app = make_isolation(kind, sqlite_direct=False), make_app()
+    fetchall = aiosqlite.Cursor.fetchall
+
+    async def cancelled(self: aiosqlite.Cursor) -> Iterable[sqlite3.Row]:
+        monkeypatch.undo()
+        raise asyncio.CancelledError
+
+    async def work() -> None:
+        async with app.session() as session:
+            session.add_all([app.User(name="one"), app.User(name="two")])
+            monkeypatch.setattr(aiosqlite.Cursor, "fetchall", cancelled)
+            with pytest.raises(asyncio.CancelledError) as caught:
+                await session.commit()
+        await app.add("after")
+        assert caught.value.__traceback__ is not None
+
+    isolation.open("the test")
+    asyncio.run(work())
+
+    assert fetchall is aiosqlite.Cursor.fetchall
+    assert ["after"] == asyncio.run(app.names())
+    assert [] == isolation.close()
 
 
 @pytest.mark.parametrize("turns", range(12))

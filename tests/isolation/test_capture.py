@@ -13,6 +13,7 @@ from sqlalchemy import Engine, create_engine, make_url, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from pytest_asyncdb.errors import EngineRefused
+from tests.isolation.kinds import MYSQL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,8 @@ ELSEWHERE = {
     "postgresql+asyncpg": "postgresql+asyncpg://app:secret@db.invalid:5433/blog",
     "postgresql+psycopg": "postgresql+psycopg://app:secret@db.invalid:5433/blog",
     "sqlite+aiosqlite": "sqlite+aiosqlite:////nowhere/at/all/blog.db",
+    "mariadb+asyncmy": "mysql+asyncmy://app:secret@db.invalid:3307/blog",
+    "mariadb+aiomysql": "mysql+aiomysql://app:secret@db.invalid:3307/blog",
 }
 
 
@@ -152,6 +155,7 @@ async def test_another_product_is_refused(
     other = {
         "postgresql": f"sqlite+aiosqlite:///{tmp_path / 'x.db'}",
         "sqlite": "postgresql+asyncpg://app:secret@db.invalid/blog",
+        "mariadb": "postgresql+asyncpg://app:secret@db.invalid/blog",
     }[database.product]
     engine = create_async_engine(other)
     with pytest.raises(EngineRefused) as caught:
@@ -222,10 +226,11 @@ async def test_a_pool_asked_for_a_connection_past_its_engine(app: Application) -
 
 
 async def test_a_refused_engine_poisons_nobody(
-    app: Application, isolation: Isolation
+    app: Application, isolation: Isolation, kind: str
 ) -> None:
     """The test goes on with its own engines."""
-    engine = create_engine("mysql+pymysql://app:secret@db.invalid/blog")
+    other = "postgresql+psycopg" if kind in MYSQL else "mysql+pymysql"
+    engine = create_engine(f"{other}://app:secret@db.invalid/blog")
     with pytest.raises(EngineRefused):
         engine.connect()
     await app.add("on")

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from pytest_asyncdb.errors import IsolationError, TransactionControlRefused
+from tests.isolation.kinds import MYSQL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 postgresql = pytest.mark.parametrize("kind", ["asyncpg", "asyncpg-thread", "psycopg"])
 
+ESCAPED = "SELECT '\\'; COMMIT; --'"
 REFUSED = [
     "COMMIT",
     "commit",
@@ -48,7 +50,7 @@ REFUSED = [
     "SAVEPOINT a; COMMIT",
     "INSERT INTO users (id, name) VALUES (1, 'it''s'); COMMIT",
     "SELECT 'a' AS \"odd;name\"; COMMIT",
-    "SELECT '\\'; COMMIT; --'",
+    ESCAPED,
     "SELECT E'\\''; COMMIT",
     "SELECT $$;$$; COMMIT",
     "SELECT $tag$ $$ $tag$; COMMIT",
@@ -69,9 +71,11 @@ HARMLESS = [
 
 @pytest.mark.parametrize("statement", REFUSED)
 async def test_control_as_text_is_refused(
-    app: Application, isolation: Isolation, statement: str
+    app: Application, isolation: Isolation, kind: str, statement: str
 ) -> None:
     """The error names the word; nothing has been sent, and the session goes on."""
+    if kind in MYSQL and statement == ESCAPED:
+        pytest.skip("with a backslash that escapes, it is one string")
     async with app.session() as session:
         session.add(app.User(name="before"))
         await session.flush()

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from pytest_asyncdb.errors import FinishedTest, TransactionControlRefused
+from tests.isolation.kinds import execute
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +35,7 @@ async def test_an_insert_as_the_first_statement_does_not_survive(
 ) -> None:
     """Before BEGIN was sent; the observer looks afterwards."""
     async with app.engine.begin() as connection:
-        await (await driver(connection)).execute(f"{INSERT} (1, 'first')")
+        await execute(await driver(connection), f"{INSERT} (1, 'first')")
 
     assert ["first"] == await app.names()
 
@@ -54,7 +55,7 @@ async def test_it_is_part_of_its_connections_transaction(app: Application) -> No
     """The rollback of the connection undoes what went past SQLAlchemy."""
     async with app.engine.connect() as connection:
         await connection.execute(text("SELECT 1"))
-        await (await driver(connection)).execute(f"{INSERT} (1, 'undone')")
+        await execute(await driver(connection), f"{INSERT} (1, 'undone')")
         await connection.rollback()
 
     assert [] == await app.names()
@@ -79,7 +80,7 @@ async def test_control_as_text_is_refused_there_too(app: Application) -> None:
     async with app.engine.connect() as connection:
         raw = await driver(connection)
         with pytest.raises(TransactionControlRefused):
-            await raw.execute("COMMIT")
+            await execute(raw, "COMMIT")
 
 
 @asyncpg
@@ -212,7 +213,7 @@ async def test_a_failing_statement_of_the_driver(app: Application) -> None:
     async with app.engine.connect() as connection:
         raw = await driver(connection)
         with pytest.raises(Exception, match=r"nowhere"):
-            await raw.execute("SELECT * FROM nowhere")
+            await execute(raw, "SELECT * FROM nowhere")
     await app.add("after")
 
     assert ["after", "before"] == await app.names()
@@ -228,7 +229,7 @@ def test_it_does_not_work_in_the_next_test(
         return connection, await driver(connection)
 
     async def late(raw: Any) -> None:
-        await raw.execute(f"{INSERT} (1, 'late')")
+        await execute(raw, f"{INSERT} (1, 'late')")
 
     connection, raw = asyncio.run(kept())
     ending.leak("was left open")
@@ -242,8 +243,9 @@ async def test_its_calls_may_be_given_to_a_task(app: Application) -> None:
     """`wait_for`, `gather` and `create_task` drive what they get by themselves."""
     async with app.engine.begin() as connection:
         raw = await driver(connection)
-        await asyncio.wait_for(raw.execute(f"{INSERT} (1, 'one')"), 3)
-        await asyncio.gather(raw.execute(f"{INSERT} (2, 'two')"))
+        send = getattr(raw, "execute", None) or raw.query
+        await asyncio.wait_for(send(f"{INSERT} (1, 'one')"), 3)
+        await asyncio.gather(send(f"{INSERT} (2, 'two')"))
 
     assert ["one", "two"] == await app.names()
 

@@ -11,6 +11,7 @@ from psycopg import rows as psycopg_rows, sql
 from sqlalchemy import text
 
 from pytest_asyncdb.errors import TransactionControlRefused
+from tests.isolation.kinds import MYSQL, execute
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,11 +37,12 @@ async def driver(connection: AsyncConnection) -> Any:
 # ----------------------------------------------------------- control, in disguise
 async def test_control_given_by_keyword(app: Application, kind: str) -> None:
     """The text is refused wherever it stands among the arguments."""
-    name = "sql" if kind.startswith("aiosqlite") else "query"
+    name = "query" if kind in {"asyncpg", "asyncpg-thread", "psycopg"} else "sql"
     async with app.engine.connect() as connection:
         raw = await driver(connection)
+        send = raw.query if kind in MYSQL else raw.execute
         with pytest.raises(TransactionControlRefused):
-            await raw.execute(**{name: "COMMIT"})
+            await send(**{name: "COMMIT"})
 
 
 @psycopg
@@ -298,7 +300,7 @@ async def test_the_raw_connection_of_an_engine(app: Application) -> None:
     """`await engine.raw_connection()`, used and closed by hand."""
     raw = await app.engine.raw_connection()
     assert raw.driver_connection is not None
-    await raw.driver_connection.execute("SELECT 1")
+    await execute(raw.driver_connection, "SELECT 1")
     raw.close()
     await app.add("on")
 

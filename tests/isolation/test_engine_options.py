@@ -26,17 +26,16 @@ asyncpg = pytest.mark.parametrize("kind", ["asyncpg", "asyncpg-thread"])
 async def test_a_connect_listener_that_sends_statements(make_app: MakeApp) -> None:
     """Its SET or PRAGMA holds in every transaction of the engine."""
     app = make_app()
-    is_sqlite = app.url.get_backend_name() == "sqlite"
-    ask, setting = (
-        ("PRAGMA cache_size", "-777") if is_sqlite else ("SHOW work_mem", "777kB")
-    )
+    command, ask, setting = {
+        "sqlite": ("PRAGMA cache_size = -777", "PRAGMA cache_size", "-777"),
+        "postgresql": ("SET work_mem = '777kB'", "SHOW work_mem", "777kB"),
+        "mariadb": ("SET sort_buffer_size = 7168", "SELECT @@sort_buffer_size", "7168"),
+    }[app.url.get_backend_name()]
 
     @event.listens_for(app.engine.sync_engine, "connect")
     def _connect(connection: Any, _: object) -> None:
         cursor = connection.cursor()
-        cursor.execute(
-            f"{ask} = {setting}" if is_sqlite else f"SET work_mem = '{setting}'"
-        )
+        cursor.execute(command)
         cursor.close()
 
     found = []
@@ -45,6 +44,25 @@ async def test_a_connect_listener_that_sends_statements(make_app: MakeApp) -> No
             found.append(str(await connection.scalar(text(ask))))
 
     assert [setting, setting] == found
+
+
+async def test_a_connect_listener_that_writes(
+    app: Application, make_app: MakeApp
+) -> None:
+    """As the first statement of the test: its row goes with the others."""
+    other = make_app()
+
+    @event.listens_for(other.engine.sync_engine, "connect")
+    def _connect(connection: Any, _: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute("INSERT INTO users (name) VALUES ('by a listener')")
+        cursor.close()
+        connection.commit()
+
+    async with other.engine.connect():
+        pass
+
+    assert ["by a listener"] == await app.names()
 
 
 async def test_a_connect_listener_while_another_session_is_open(
@@ -151,8 +169,8 @@ async def test_the_dialect_is_initialised(make_app: MakeApp) -> None:
     dialect = app.engine.dialect
 
     assert dialect.server_version_info is not None
-    expected = "public" if dialect.name == "postgresql" else "main"
-    assert dialect.default_schema_name in {expected, None}
+    expected = {"postgresql": "public", "mariadb": app.url.database}
+    assert dialect.default_schema_name == expected.get(dialect.name, "main")
 
 
 async def test_a_checkout_listener_that_sends_statements(make_app: MakeApp) -> None:
@@ -193,18 +211,17 @@ async def test_a_connect_listener_that_raises(
     assert ["held", "second try"] == await app.names()
 
 
+@postgresql
 async def test_a_begin_listener_that_sends_set_local(
     app: Application, make_app: MakeApp
 ) -> None:
     """For each transaction of its engine; the other engine's are not touched."""
     other = make_app()
-    is_sqlite = app.url.get_backend_name() == "sqlite"
-    ask = "SELECT 'UTC'" if is_sqlite else "SHOW timezone"
+    ask = "SHOW timezone"
 
     @event.listens_for(other.engine.sync_engine, "begin")
     def _begin(connection: Any) -> None:
-        if not is_sqlite:
-            connection.exec_driver_sql("SET LOCAL timezone = 'Asia/Tokyo'")
+        connection.exec_driver_sql("SET LOCAL timezone = 'Asia/Tokyo'")
 
     found = []
     for each in (other, app, other):
@@ -212,8 +229,7 @@ async def test_a_begin_listener_that_sends_set_local(
             found.append(await connection.scalar(text(ask)))
             await connection.commit()
 
-    tokyo = "UTC" if is_sqlite else "Asia/Tokyo"
-    assert [tokyo, "UTC", tokyo] == found
+    assert ["Asia/Tokyo", "UTC", "Asia/Tokyo"] == found
 
 
 @pytest.mark.parametrize("kind", ["psycopg"])
@@ -238,7 +254,8 @@ async def test_options_in_the_url_hold(app: Application, make_app: MakeApp) -> N
 async def test_the_schema_translate_map(make_app: MakeApp) -> None:
     """Options of a connection that change the SQL are no business of the sandbox."""
     app = make_app()
-    schema = "public" if app.url.get_backend_name() == "postgresql" else "main"
+    schemas = {"postgresql": "public", "mariadb": app.url.database}
+    schema = schemas.get(app.url.get_backend_name(), "main")
     async with app.engine.connect() as connection:
         translated = await connection.execution_options(
             schema_translate_map={None: schema}

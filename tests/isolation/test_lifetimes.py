@@ -174,7 +174,7 @@ def test_a_thousand_statements_leave_no_savepoints(
     """What was committed is released, so the stack does not grow."""
 
     async def work() -> None:
-        for number in range(100):
+        for number in range(1, 101):  # 0 has a meaning of its own in MySQL
             async with app.engine.begin() as connection:
                 await connection.execute(
                     insert(app.User).values(id=number, name=f"{number}")
@@ -228,7 +228,7 @@ async def test_thousands_of_transactions_in_one_task(
     """None is kept as the parent of the next: neither memory nor time grows."""
     del isolation
     before = _transactions()
-    for _ in range(300):
+    for _ in range(100):
         async with app.engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
 

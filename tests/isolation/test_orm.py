@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
 from sqlmodel import select as sqlmodel_select
 from sqlmodel.ext.asyncio.session import AsyncSession as SQLModelSession
 
+from tests.isolation.kinds import MYSQL, TARGETS
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
@@ -166,6 +168,7 @@ async def test_run_sync_with_queries_inside(app: Application) -> None:
     assert ["nested", "plain"] == await app.names()
 
 
+@pytest.mark.parametrize("kind", [kind for kind in TARGETS if kind not in MYSQL])
 async def test_create_all_and_drop_all_inside_a_test(app: Application) -> None:
     """Of the application's own tables, by an old fixture that is still there."""
     metadata = app.User.metadata

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select, text
 
 from pytest_asyncdb.errors import WriteOutsideTest
+from tests.isolation.kinds import MYSQL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -180,6 +181,8 @@ def test_session_state_set_outside_does_not_reach_the_tests(
     sql, ask = ("SET work_mem = '321kB'", "SHOW work_mem")
     if kind.startswith("aiosqlite"):
         sql, ask = ("PRAGMA cache_size = 321", "PRAGMA cache_size")
+    if kind in MYSQL:
+        sql, ask = ("SET sort_buffer_size = 321000", "SELECT @@sort_buffer_size")
 
     async def run(statement: str) -> Any:
         async with app.engine.connect() as connection:

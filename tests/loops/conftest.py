@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from pytest_asyncdb.errors import SourceUnavailable
 from pytest_asyncdb.isolation import Isolation
 from pytest_asyncdb.provisioning import Run
 from pytest_asyncdb.settings import parse_target
@@ -34,12 +35,16 @@ GUARD_SECONDS: Final = 10
 TARGETS: Final = {
     "asyncpg": "postgresql+asyncpg:18@embedded",
     "psycopg": "postgresql+psycopg:18@embedded",
+    "asyncmy": "mariadb+asyncmy@local",
+    "aiomysql": "mariadb+aiomysql@local",
     "memory": "sqlite@memory",
     "file": "sqlite@file",
 }
 BRIDGES: Final = ("guest", "thread")
 
-on_servers = pytest.mark.parametrize("kind", ["asyncpg", "psycopg"])
+on_servers = pytest.mark.parametrize(
+    "kind", ["asyncpg", "psycopg", "asyncmy", "aiomysql"]
+)
 """For tests of what only a server does: sleep, or cancel a statement."""
 
 
@@ -92,10 +97,22 @@ class Application:
         async with self.sessions() as session:
             return sorted(await session.scalars(select(User.name)))
 
-    async def sleep(self, seconds: float) -> None:
-        """Keep the server busy for so long."""
+    def sleeping(self, seconds: float) -> str:
+        """A statement that keeps the server busy for so long."""
+        is_postgresql = self.url.get_backend_name() == "postgresql"
+        return f"SELECT {'pg_sleep' if is_postgresql else 'SLEEP'}({seconds})"
+
+    async def sleep(self, seconds: float, *, writes: bool = False) -> None:
+        """Keep the server busy for so long, by an UPDATE where it `writes`."""
+        statement = self.sleeping(seconds)
+        if writes:
+            await self.add("sleeper")
+            slept = statement.removeprefix("SELECT ")
+            is_postgresql = self.url.get_backend_name() == "postgresql"
+            value = f"name || {slept}" if is_postgresql else f"concat(name, {slept})"
+            statement = f"UPDATE users SET name = {value}"
         async with self.engine.connect() as connection:
-            await connection.execute(text(f"SELECT pg_sleep({seconds})"))
+            await connection.execute(text(statement))
 
 
 # ----------------------------------------------------------------------- guard
@@ -138,7 +155,10 @@ def databases() -> Iterator[Callable[[str, str], Database]]:
             directory = first.directory if first is not None else None
             runs[name] = Run(target, directory=directory, worker=name)
             servers.setdefault(target.product, runs[name])
-        return runs[name].database(Schema())
+        try:
+            return runs[name].database(Schema())
+        except SourceUnavailable as error:
+            pytest.skip(error.cause)
 
     yield get
     for run in reversed(runs.values()):

@@ -60,7 +60,7 @@ def test_a_timeout_ends_the_statement_and_keeps_the_connection(
             async with asyncio.timeout(0.1), app.sessions() as session:
                 session.add(app.User(name="dropped"))
                 await session.flush()
-                await session.execute(text("SELECT pg_sleep(5)"))
+                await session.execute(text(app.sleeping(5)))
         await app.add("after")
         return await app.names()
 
@@ -82,7 +82,7 @@ def test_a_transaction_whose_statement_was_cancelled_can_be_rolled_back_and_used
         async with app.sessions() as session:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(0.05):
-                    await session.execute(text("SELECT pg_sleep(5)"))
+                    await session.execute(text(app.sleeping(5)))
             await session.rollback()
             session.add(app.User(name="again"))
             await session.commit()
@@ -165,14 +165,14 @@ def test_a_statement_of_sqlite_that_was_cancelled(
 
 # ----------------------------------------------------------------- loops that vanish
 @contextlib.contextmanager
-def _abandoned(app: Application) -> Iterator[None]:
+def _abandoned(app: Application, *, writes: bool = False) -> Iterator[None]:
     """While a task hangs in a statement, on a loop that has been closed.
 
     The collector ends it in the end, and only here: within another of SQLAlchemy's
     greenlets its GeneratorExit comes out of that one.
     """
     loop = asyncio.new_event_loop()
-    task = loop.create_task(app.sleep(5))
+    task = loop.create_task(app.sleep(5, writes=writes))
     task._log_destroy_pending = False  # type: ignore[attr-defined]
     loop.call_later(0.1, loop.stop)
     gc.disable()
@@ -186,12 +186,13 @@ def _abandoned(app: Application) -> Iterator[None]:
 
 @on_servers
 @pytest.mark.filterwarnings(_COLLECTED)
+@pytest.mark.parametrize("writes", [False, True])
 def test_a_statement_whose_loop_was_closed_ends_with_its_test(
-    app: Application, isolation: Isolation
+    app: Application, isolation: Isolation, *, writes: bool
 ) -> None:
     """Others are refused at once; the test is told, and the next one works."""
     began = time.monotonic()
-    with _abandoned(app):
+    with _abandoned(app, writes=writes):
         with pytest.raises(StatementInFlight, match=r"(?s)its loop.*test_cancel"):
             asyncio.run(app.add("after"))
         findings = isolation.close()
@@ -267,7 +268,7 @@ def _endless(isolation: Isolation, *statements: str) -> None:
 def test_ctrl_c_in_a_blocking_statement(app: Application, isolation: Isolation) -> None:
     """The statement ends on the server, and the next one works."""
     began = time.monotonic()
-    _interrupted(0.1, lambda: _endless(isolation, "SELECT pg_sleep(5)"))
+    _interrupted(0.1, lambda: _endless(isolation, app.sleeping(5)))
 
     assert ["after"] == asyncio.run(_added(app, "after"))
     assert 2 > time.monotonic() - began
@@ -280,7 +281,7 @@ def test_ctrl_c_in_a_blocking_statement_after_a_write(
     """What the interrupted transaction wrote is gone, what others wrote is not."""
     insert = "INSERT INTO users (name) VALUES ('dropped')"
     asyncio.run(app.add("kept"))
-    _interrupted(0.1, lambda: _endless(isolation, insert, "SELECT pg_sleep(5)"))
+    _interrupted(0.1, lambda: _endless(isolation, insert, app.sleeping(5)))
 
     assert ["after", "kept"] == asyncio.run(_added(app, "after"))
 
@@ -299,7 +300,7 @@ def test_ctrl_c_leaves_the_next_test_a_connection(
 ) -> None:
     """A test that was interrupted is rolled back as any other."""
     asyncio.run(app.add("dropped"))
-    _interrupted(0.1, lambda: _endless(isolation, "SELECT pg_sleep(5)"))
+    _interrupted(0.1, lambda: _endless(isolation, app.sleeping(5)))
     isolation.close()
     isolation.open("the next")
 

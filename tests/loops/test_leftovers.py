@@ -67,7 +67,10 @@ def test_no_descriptor_and_no_thread_is_left(database: Database, bridge: str) ->
     gc.collect()
 
     assert files == _descriptors()
-    assert set(threading.enumerate()) <= threads
+    left = set(threading.enumerate()) - threads
+    for thread in left:  # one may be on its way out
+        thread.join(5)
+    assert [] == [thread for thread in left if thread.is_alive()]
 
 
 def test_no_warning_about_what_was_not_closed(database: Database, bridge: str) -> None:
@@ -103,7 +106,10 @@ def test_an_isolation_that_was_never_used_leaves_nothing(
     gc.collect()
 
     assert files == _descriptors()
-    assert set(threading.enumerate()) <= threads
+    left = set(threading.enumerate()) - threads
+    for thread in left:  # one may be on its way out
+        thread.join(5)
+    assert [] == [thread for thread in left if thread.is_alive()]
 
 
 def test_an_isolation_can_be_uninstalled_and_installed_again(

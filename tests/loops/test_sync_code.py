@@ -223,7 +223,7 @@ def test_a_thread_may_block_while_the_loop_of_the_test_uses_the_database(
     def work() -> None:
         while not done.is_set():
             with isolation.sync_engine.connect() as connection:
-                connection.execute(text("SELECT pg_sleep(0.002)"))
+                connection.execute(text(app.sleeping(0.002)))
             counts["sync"] += 1
 
     async def test() -> None:

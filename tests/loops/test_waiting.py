@@ -107,7 +107,7 @@ def test_a_loop_lives_while_a_thread_without_loop_works(
 
     def work() -> None:
         with isolation.sync_engine.connect() as connection:
-            connection.execute(text("SELECT pg_sleep(0.2)"))
+            connection.execute(text(app.sleeping(0.2)))
 
     async def test() -> tuple[int, list[str]]:
         ticks, _ = await asyncio.gather(_ticks(0.2), asyncio.to_thread(work))

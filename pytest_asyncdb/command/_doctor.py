@@ -1,0 +1,94 @@
+"""Which databases can be had on this machine, from where, and how fast."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pytest_asyncdb.errors import AsyncDBError
+from pytest_asyncdb.settings import Target, parse_target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+__all__ = ["diagnose"]
+
+_WIDTHS: Final = (12, 10)
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """What is known of one database after having tried to have it."""
+
+    product: str
+    source: str
+    text: str
+    available: bool = True
+    details: Sequence[str] = ()
+
+    def lines(self) -> Iterator[str]:
+        product, source = self.product.ljust(_WIDTHS[0]), self.source.ljust(_WIDTHS[1])
+        word = "yes" if self.available else "no "
+        yield f"{product} {source} {word}  {self.text}"
+        indent = " " * (sum(_WIDTHS) + 7)
+        yield from (f"{indent}{detail}" for detail in self.details)
+
+
+def diagnose(asked: Sequence[str], *, starts: bool) -> bool:
+    """Print what is found; whether what was asked for fails, for the exit status.
+
+    Without anything asked for, all products from all sources, and nothing fails. Raises
+    what `parse_target` raises.
+    """
+    targets = [parse_target(word) for word in asked] or list(_everything())
+    failed = False
+    for target in targets:
+        finding = _look(target, starts=starts)
+        failed |= not finding.available
+        for line in finding.lines():
+            print(line)
+    return failed and bool(asked)
+
+
+def _everything() -> Iterator[Target]:
+    from pytest_asyncdb.provisioning import source_names
+
+    for product, sources in source_names().items():
+        for source in sources:
+            yield Target(product, source=source, word=f"{product}@{source}")
+
+
+def _look(target: Target, *, starts: bool) -> _Finding:
+    where = "url" if target.url is not None else target.source or "any"
+    try:
+        return _tried(target, starts=starts)
+    except AsyncDBError as error:
+        details = [*error.tried, *(f"what helps: {each}" for each in error.remedies)]
+        return _Finding(
+            target.product, where, error.cause, available=False, details=details
+        )
+
+
+def _tried(target: Target, *, starts: bool) -> _Finding:
+    from pytest_asyncdb.provisioning import Run, probe
+
+    probe(target)
+    with contextlib.closing(Run(target)) as run:
+        if not starts:
+            return _Finding(target.product, run.source, "can be started")
+        made = run.database(_Nothing())
+        version = ".".join(map(str, made.version))
+        text = f"{version}, {made.seconds:.2f} s to the first query"
+        return _Finding(target.product, run.source, text)
+
+
+class _Nothing:
+    """Builds nothing."""
+
+    key = None
+
+    async def __call__(self, connection: AsyncConnection, /) -> None:
+        """Leave the database empty."""

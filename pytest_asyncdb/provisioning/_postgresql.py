@@ -1,0 +1,96 @@
+"""An installed PostgreSQL: how its data are made, and how it is started."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import URL
+
+from pytest_asyncdb.provisioning._installation import ENVIRONMENT, Installation
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_asyncdb.provisioning._account import Account
+
+__all__ = ["PostgreSQL"]
+
+_SUPERUSER: Final = "asyncdb"
+_ALL_ROLES_SINCE: Final = (16,)
+_PORT: Final = 5432
+"""Only the name of the socket holds it; nothing listens on TCP."""
+_INITDB: Final = (
+    f"--username={_SUPERUSER}",
+    "--encoding=UTF8",
+    "--locale=C",
+    "--auth-local=peer",
+    "--auth-host=reject",
+    "--wal-segsize=1",  # 1 MB instead of 16 to copy
+    "--no-sync",
+)
+_ACCESS: Final = "local all all peer map=asyncdb\n"
+_SETTINGS: Final = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "port": str(_PORT),
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "shared_buffers": "32MB",
+    "huge_pages": "off",
+    "dynamic_shared_memory_type": "mmap",  # in the data directory: goes with it
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PostgreSQL(Installation):
+    """A server that lets in nobody but the user who started it."""
+
+    product = "postgresql"
+    ends_by = signal.SIGQUIT
+
+    @property
+    def program(self) -> Path:
+        """The server's program."""
+        return self.root / "bin" / "postgres"
+
+    def recipe(self, account: Account) -> list[object]:
+        return [_INITDB, _ACCESS, self._map(account)]
+
+    def initialise(self, account: Account, data: Path) -> None:
+        """Run `initdb`; only this user may connect, even if others reach the socket."""
+        initdb = self.program.with_name("initdb")
+        account.run(
+            [str(initdb), f"--pgdata={data}", *_INITDB],
+            env=ENVIRONMENT,
+            cwd=data.parent,
+        )
+        (data / "pg_hba.conf").write_text(_ACCESS)
+        (data / "pg_ident.conf").write_text(self._map(account))
+
+    def _map(self, account: Account) -> str:
+        """Who may connect as which role; before 16 there is no word for all of them."""
+        role = "all" if self.version >= _ALL_ROLES_SINCE else _SUPERUSER
+        return f'asyncdb "{account.client}" {role}\n'
+
+    def command(self, data: Path, sockets: Path) -> list[str]:
+        settings = _SETTINGS | {"unix_socket_directories": str(sockets)}
+        options = [part for item in settings.items() for part in ("-c", "=".join(item))]
+        return [str(self.program), "-D", str(data), *options]
+
+    def socket(self, sockets: Path) -> Path:
+        return sockets / f".s.PGSQL.{_PORT}"
+
+    @classmethod
+    def url(cls, drivername: str, sockets: Path, database: str) -> URL:
+        return URL.create(
+            drivername,
+            username=_SUPERUSER,
+            database=database,
+            query={"host": str(sockets), "port": str(_PORT)},
+        )
