@@ -38,7 +38,11 @@ _SETTINGS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Family(Installation):
-    """What the two products have in common."""
+    """What the two products have in common.
+
+    Temporary files are beside the data: a server that starts removes those of all
+    others from its directory of them.
+    """
 
     ends_by = signal.SIGKILL  # one process, whose data nobody will read
 
@@ -50,6 +54,7 @@ class _Family(Installation):
             f"datadir={data}",
             f"socket={self.socket(sockets)}",
             f"pid-file={data / 'server.pid'}",
+            f"tmpdir={data.parent}",
         )
         options = (*own, *_SETTINGS, *more)
         return [str(self.program), "--no-defaults", *(f"--{each}" for each in options)]
@@ -77,6 +82,7 @@ class MariaDB(_Family):
                 str(self._installer()),
                 "--no-defaults",
                 f"--datadir={data}",
+                f"--tmpdir={data.parent}",
                 "--auth-root-authentication-method=socket",
                 f"--auth-root-socket-user={account.client}",
                 "--skip-test-db",
@@ -129,8 +135,12 @@ class MySQL(_Family):
 
     def initialise(self, account: Account, data: Path) -> None:
         """Run `mysqld --initialize-insecure`."""
-        options = ("--no-defaults", f"--datadir={data}", "--initialize-insecure")
-        account.run([str(self.program), *options], env=ENVIRONMENT, cwd=data.parent)
+        places = (f"--datadir={data}", f"--tmpdir={data.parent}")
+        account.run(
+            [str(self.program), "--no-defaults", *places, "--initialize-insecure"],
+            env=ENVIRONMENT,
+            cwd=data.parent,
+        )
 
     def command(self, data: Path, sockets: Path) -> list[str]:
         return self._options(data, sockets, "mysqlx=OFF")

@@ -62,6 +62,7 @@ def test_a_loop_lives_while_it_waits_for_the_statement_of_another(
         ticks, _ = await asyncio.gather(_ticks(0.15), app.add("after"))
         return ticks
 
+    asyncio.run(app.names())  # an engine's first connect holds a lock of SQLAlchemy
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(asyncio.run, app.sleep(0.25))
         ticks = asyncio.run(test())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
 import shutil
@@ -30,7 +31,7 @@ from pytest_asyncdb.settings import Target, parse_target
 from tests.provisioning.programs.attach import main as attach_program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
@@ -204,13 +205,28 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def server(_own_places: None) -> Iterator[Server]:
+def started(_own_places: None) -> Iterator[Run]:
+    """A run whose server is there, for tests that leave it as it is."""
+    with contextlib.closing(Run(Target("postgresql"))) as run:
+        run.database(Build("CREATE TABLE own (id integer)"))
+        yield run
+
+
+@pytest.fixture
+def worker_of(make_run: MakeRun, started: Run) -> Callable[[str], Run]:
+    """Make workers of that run, which have databases of their own on its server."""
+
+    def make(driver: str) -> Run:
+        word = f"postgresql+{driver}:18@embedded"
+        return make_run(word, directory=started.directory, worker="gw0")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def server(started: Run) -> Server:
     """A server with a life of its own; the tests' runs did not start it."""
-    run = Run(Target("postgresql"))
-    try:
-        yield Server(run.database(Build("CREATE TABLE own (id integer)")).url)
-    finally:
-        run.close()
+    return Server(started.url)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import stat
@@ -9,6 +10,8 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from pytest_asyncdb.errors import ServerFailed, SourceUnavailable
 from pytest_asyncdb.provisioning import _search
@@ -17,6 +20,8 @@ from pytest_asyncdb.provisioning._process import Process
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from sqlalchemy import URL
 
     from pytest_asyncdb.provisioning import Run
     from tests.provisioning.conftest import Broken, Build, MakeRun, Rows
@@ -103,6 +108,32 @@ def test_a_closed_run_leaves_neither_process_nor_directory(
     assert [True, True, True] == before
     assert not process.alive
     assert [False, False, False] == [path.exists() for path in directories]
+
+
+async def left_of_a_temporary_table(
+    url: URL, happens: Callable[[], object]
+) -> list[tuple[int]]:
+    """Its rows, after something has happened beside its session."""
+    engine = create_async_engine(url)
+    async with engine.connect() as connection:
+        table = "CREATE TEMPORARY TABLE own ENGINE=MyISAM AS SELECT 1 AS id"
+        await connection.execute(text(table))
+        await asyncio.to_thread(happens)
+        found = await connection.execute(text("SELECT * FROM own"))
+        await connection.execute(text("DROP TEMPORARY TABLE own"))
+    await engine.dispose()
+    return [(row.id,) for row in found]
+
+
+def test_a_server_leaves_the_temporary_files_of_others(
+    make_run: MakeRun, build: Build, mariadb: str
+) -> None:
+    """A server that starts clears its directory of them: each needs one of its own."""
+    url = make_run(mariadb).database(build).url
+    other = make_run(mariadb)
+    left = left_of_a_temporary_table(url, lambda: other.database(build))
+
+    assert [(1,)] == asyncio.run(left)
 
 
 def test_a_schema_that_raises_leaves_no_database(
