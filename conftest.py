@@ -63,12 +63,13 @@ def pytest_configure() -> None:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Stop at once where a database that ASYNCDB_REQUIRE names cannot be had.
 
-    The variable holds words as for `--asyncdb`, separated by spaces. Without it, what
-    cannot be had is skipped, with the reason.
+    The variable holds words as for `--asyncdb`, or "container" for PostgreSQL in one,
+    separated by commas or spaces. Without it, what cannot be had is skipped, with the
+    reason.
     """
     if not hasattr(session.config, "workerinput"):
-        for word in os.environ.get("ASYNCDB_REQUIRE", "").split():
-            _require(word)
+        for word in os.environ.get("ASYNCDB_REQUIRE", "").replace(",", " ").split():
+            _require(f"postgresql@{word}" if word == "container" else word)
 
 
 def _require(word: str) -> None:

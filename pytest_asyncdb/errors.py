@@ -435,6 +435,39 @@ class SourceUnavailable(ProvisioningError):
         )
 
     @classmethod
+    def no_client(cls) -> Self:
+        """The package that speaks to container engines is not installed."""
+        return cls(
+            "containers need the package testcontainers",
+            tried=["the package testcontainers: not found"],
+            remedies=["pip install pytest-asyncdb[containers]"],
+        )
+
+    @classmethod
+    def no_engine(cls, where: str, said: str) -> Self:
+        """No container engine answers."""
+        return cls(
+            f"no container engine answers at {where}",
+            tried=[f"the engine's API: {said}"],
+            remedies=[
+                "start Docker or podman's socket, or name it in DOCKER_HOST",
+                "where permission is denied: join the group that owns the socket",
+            ],
+        )
+
+    @classmethod
+    def no_image(cls, image: str, said: str) -> Self:
+        """An image is neither there nor can it be pulled."""
+        return cls(
+            f"there is no image {image}",
+            tried=[f"pulling it: {said}"],
+            remedies=[
+                f"try it by hand: docker pull {image}",
+                "name an image that is there: asyncdb_container_image",
+            ],
+        )
+
+    @classmethod
     def all_of(cls, word: str, reasons: Sequence[AsyncDBError]) -> Self:
         """No source has it; each of `reasons` is one source's."""
         if len(reasons) == 1:
@@ -536,6 +569,18 @@ class ServerFailed(ProvisioningError):
             f"mariadb-install-db, which belongs to {program}, is not there",
             tried=[f"looked in {place}" for place in places],
             remedies=["install the package that has it, such as mariadb-server"],
+        )
+
+    @classmethod
+    def container(cls, image: str, what: str, log: str) -> Self:
+        """A container ended, or never answered; `log` is what it said last."""
+        return cls(
+            f"the container of {image} is no server: {what}",
+            tried=[f"its log: {line}" for line in log.splitlines()],
+            remedies=[
+                f"try it by hand: docker run --rm {image}",
+                "give the engine more memory, if the container was killed",
+            ],
         )
 
     @classmethod
@@ -777,14 +822,6 @@ class TargetRefused(AsyncDBError):
         )
 
     @classmethod
-    def source_not_yet(cls, word: str, source: str, known: Sequence[str]) -> Self:
-        """`source` comes with a later version of this package."""
-        return cls(
-            f"{word!r}: the source {source!r} is not there yet in this version",
-            remedies=[f"use one of: {', '.join(known)}", "or give the server's URL"],
-        )
-
-    @classmethod
     def driver(cls, word: str, driver: str, product: str, known: Sequence[str]) -> Self:
         """`driver` is no async driver of the product."""
         return cls(
@@ -831,6 +868,17 @@ class SettingRefused(AsyncDBError):
         return cls(
             f"{name}: {line!r} does not read 'option = value'",
             remedies=["write one option a line, such as: echo = true"],
+        )
+
+    @classmethod
+    def image(cls, line: str) -> Self:
+        """A line of asyncdb_container_image names no image."""
+        return cls(
+            f"asyncdb_container_image has a line that names no image: {line!r}",
+            remedies=[
+                "write one image: postgis/postgis:17-3.5",
+                "or a line for each product: postgresql = postgis/postgis:17-3.5",
+            ],
         )
 
     @classmethod

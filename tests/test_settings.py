@@ -15,7 +15,7 @@ from pytest_asyncdb.errors import (
     TargetRefused,
     UnknownBackend,
 )
-from pytest_asyncdb.settings import Settings, Target, mask, parse_target
+from pytest_asyncdb.settings import ServerOptions, Settings, Target, mask, parse_target
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_url_is_kept_and_its_driver_named() -> None:
         ("mariadb@embedded", SourceUnavailable, "use mariadb@local"),
         ("sqlite:3", TargetRefused, "that Python was built with"),
         ("postgresql:newest", TargetRefused, "postgresql:18"),
-        ("postgresql@container", TargetRefused, "not there yet in this version"),
+        ("sqlite@container", SourceUnavailable, "use sqlite@memory"),
         ("postgresql@moon", SourceUnavailable, "postgresql@embedded"),
         ("sqlite@embedded", SourceUnavailable, "use sqlite@file"),
         ("postgresql+psycopg2", TargetRefused, "asyncpg, psycopg"),
@@ -193,3 +193,27 @@ def test_a_setting_that_cannot_be_meant_is_refused(
 def test_every_product_can_be_asked_for_by_its_name(name: str) -> None:
     """Also one that another distribution publishes."""
     assert name == parse_target(name).product
+
+
+def test_options_of_servers_are_those_of_their_product() -> None:
+    """A name without a product, or with a prefix that is none, is everybody's."""
+    settings = Settings.from_mapping(
+        {
+            "server_options": [
+                "max_connections = 50",
+                "mariadb.sql_mode = ANSI",
+                "auto_explain.log_min_duration = 0",
+                "postgresql.work_mem = 3MB",
+            ],
+            "container_image": ["mariadb = own/maria:1", "own/any"],
+            "server_sql": ["SELECT 1"],
+            "server_tcp": True,
+        }
+    )
+
+    both = {"max_connections": "50", "auto_explain.log_min_duration": "0"}
+    statements = ("SELECT 1",)
+    assert [
+        ServerOptions("own/any", both | {"work_mem": "3MB"}, statements, tcp=True),
+        ServerOptions("own/maria:1", both | {"sql_mode": "ANSI"}, statements, tcp=True),
+    ] == [settings.server("postgresql"), settings.server("mariadb")]

@@ -80,7 +80,7 @@ class WorkerDatabase:
         return Isolation(
             self.ready,
             product=self.target.product,
-            driver=self.run.url.get_driver_name(),
+            driver=self.run.driver,
             url=self.run.url,
             engine_options=plan.engine_options,
             session_options=plan.session_options,
@@ -135,7 +135,9 @@ class Databases:
         *,
         directories: Sequence[Path] | None = None,
         worker: str = "main",
+        say: Callable[[str], None] | None = None,
     ) -> None:
+        self._say = say
         self._settings = settings
         self._directories = directories
         self._worker = worker
@@ -148,8 +150,14 @@ class Databases:
         if index not in self._made:
             target = self._settings.targets[index]
             directory = self._directories[index] if self._directories else None
-            keep = self._settings.keep
-            run = Run(target, directory=directory, worker=self._worker, keep=keep)
+            run = Run(
+                target,
+                directory=directory,
+                worker=self._worker,
+                keep=self._settings.keep,
+                server=self._settings.server(target.product),
+                say=self._say,
+            )
             self._made[index] = WorkerDatabase(target, run, self._settings)
         return self._made[index]
 

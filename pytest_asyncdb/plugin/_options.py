@@ -90,6 +90,22 @@ _DECISIONS: Final = (
         "sqlite_direct", "call SQLite in memory without aiosqlite's thread", "bool"
     ),
     _Decision(
+        "container_image",
+        "the image of @container, or lines product = image",
+        "linelist",
+    ),
+    _Decision(
+        "server_options",
+        "lines option = value (or product.option = value) of servers of our own",
+        "linelist",
+    ),
+    _Decision(
+        "server_sql", "statements for servers of our own, one in a line", "linelist"
+    ),
+    _Decision(
+        "server_tcp", "let servers of our own listen on a port, with a password", "bool"
+    ),
+    _Decision(
         "bridge", "loop of the database's connection: auto, guest or thread", "string"
     ),
 )

@@ -43,8 +43,7 @@ def _target(request: pytest.FixtureRequest) -> WorkerDatabase:
 @pytest.fixture(scope="session")
 def asyncdb_target(_asyncdb_target: WorkerDatabase) -> Target:
     """Product, version and driver of the run's database; no server is started."""
-    driver = _asyncdb_target.run.url.get_driver_name()
-    return _asyncdb_target.target.with_driver(driver)
+    return _asyncdb_target.target.with_driver(_asyncdb_target.run.driver)
 
 
 @pytest.fixture(scope="session")

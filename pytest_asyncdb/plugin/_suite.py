@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from pytest_asyncdb.plugin._options import is_configured, read_settings
+from pytest_asyncdb.plugin._terminal import say
 from pytest_asyncdb.plugin._versions import check_sqlalchemy
 
 if TYPE_CHECKING:
@@ -81,7 +82,10 @@ class Suite:
             from pytest_asyncdb.plugin._databases import Databases
 
             self._databases = Databases(
-                self.settings, directories=self._directories, worker=self._worker
+                self.settings,
+                directories=self._directories,
+                worker=self._worker,
+                say=lambda text: say(self._config, text),
             )
         return self._databases
 

@@ -67,9 +67,10 @@ class Administration:
         return tuple(int(part) for part in found)
 
     def probe(self) -> str | None:
-        """None when a query succeeds, else what went wrong."""
+        """None when a query succeeds within seconds, else what went wrong."""
         try:
-            self.scalar("SELECT 1")
+            with self._telling("a query for administration"):
+                self._thread.run(self._probe)
         except AsyncDBError as error:
             return "; ".join(error.tried)
         return None
@@ -146,6 +147,10 @@ class Administration:
     async def _connect(self) -> AsyncConnection:
         with Translated(lambda error: unreachable(error, self._url), stripped=True):
             return await self._engine.connect()
+
+    async def _probe(self) -> None:
+        async with asyncio.timeout(_PATIENCE):
+            await self._scalar("SELECT 1")
 
     async def _scalar(self, sql: str) -> Any:  # noqa: ANN401
         connection = await self._connected()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_asyncdb.provisioning import _wheel
-from pytest_asyncdb.provisioning._own import OwnServer
+from pytest_asyncdb.provisioning._private import PrivateServer
 
 if TYPE_CHECKING:
     from pytest_asyncdb.provisioning._installation import Installation
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Embedded"]
 
 
-class Embedded(OwnServer):
+class Embedded(PrivateServer):
     """A server whose programs came with the extra `[embedded]`."""
 
     name = "embedded"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 if TYPE_CHECKING:
     import signal
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from typing import Self
 
@@ -16,10 +17,22 @@ if TYPE_CHECKING:
 
     from pytest_asyncdb.provisioning._account import Account
 
-__all__ = ["ENVIRONMENT", "Installation"]
+__all__ = ["ENVIRONMENT", "Door", "Installation"]
 
 ENVIRONMENT: Final = {"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/sbin:/usr/bin:/bin"}
 """What servers and their tools see, whatever pytest's own environment is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where a server is reached."""
+
+    sockets: Path
+    """The private directory of its socket."""
+    port: int = 0
+    """On 127.0.0.1; 0: nothing listens on TCP."""
+    password: str = ""
+    """That is asked for at the port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +77,25 @@ class Installation(ABC):
         """Make a data directory; raises `ServerFailed`."""
 
     @abstractmethod
-    def command(self, data: Path, sockets: Path) -> list[str]:
-        """The command that runs the server on `data`, with its socket in `sockets`."""
+    def command(self, data: Path, door: Door, options: Mapping[str, str]) -> list[str]:
+        """The command that runs the server on `data`, with options of the user's."""
 
+    @classmethod
     @abstractmethod
-    def socket(self, sockets: Path) -> Path:
+    def socket(cls, door: Door) -> Path:
         """The socket that the server makes."""
 
     @classmethod
     @abstractmethod
-    def url(cls, drivername: str, sockets: Path, database: str) -> URL:
-        """The URL of a database on a server whose socket is in `sockets`."""
+    def url(cls, drivername: str, door: Door, database: str) -> URL:
+        """The URL of a database on a server, through its socket."""
+
+    @classmethod
+    @abstractmethod
+    def tcp_url(cls, drivername: str, door: Door, database: str) -> URL:
+        """The same through its port, for the account that `lock` makes."""
+
+    @classmethod
+    @abstractmethod
+    def lock(cls, door: Door) -> Sequence[str]:
+        """SQL after which nobody comes in through the port without the password."""

@@ -10,30 +10,33 @@ from sqlalchemy import URL
 
 from pytest_asyncdb.errors import ServerFailed
 from pytest_asyncdb.provisioning._account import client_name
-from pytest_asyncdb.provisioning._installation import ENVIRONMENT, Installation
+from pytest_asyncdb.provisioning._installation import ENVIRONMENT, Door, Installation
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from pytest_asyncdb.provisioning._account import Account
 
-__all__ = ["MariaDB", "MySQL"]
+__all__ = ["TUNING", "MariaDB", "MySQL"]
 
 _SOCKET: Final = "mysqld.sock"
+_ACCOUNT: Final = "asyncdb"
+"""Who comes in through a port."""
 _LOG: Final = "16M"
 """Size of the redo log, which is copied with the data; the default is 96 MB."""
-_SETTINGS: Final = (
-    "skip-networking",
-    "skip-name-resolve",
-    "skip-log-bin",
-    "innodb-flush-log-at-trx-commit=0",
-    "innodb-doublewrite=0",
-    "innodb-buffer-pool-size=64M",
-    "innodb-use-native-aio=0",  # a machine has only so many, and tests need none
-    "character-set-server=utf8mb4",
-    "default-time-zone=+00:00",
-    "max-connections=200",
-)
+TUNING: Final = {
+    "skip-name-resolve": "1",
+    "skip-log-bin": "1",
+    "innodb-flush-log-at-trx-commit": "0",
+    "innodb-doublewrite": "0",
+    "innodb-buffer-pool-size": "64M",
+    "innodb-use-native-aio": "0",  # a machine has only so many, and tests need none
+    "character-set-server": "utf8mb4",
+    "default-time-zone": "+00:00",
+    "max-connections": "200",
+}
+"""What every server of ours is told: its data end with it, and UTC is everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +49,39 @@ class _Family(Installation):
 
     ends_by = signal.SIGKILL  # one process, whose data nobody will read
 
-    def socket(self, sockets: Path) -> Path:
-        return sockets / _SOCKET
+    @classmethod
+    def socket(cls, door: Door) -> Path:
+        return door.sockets / _SOCKET
 
-    def _options(self, data: Path, sockets: Path, *more: str) -> list[str]:
+    @classmethod
+    def tcp_url(cls, drivername: str, door: Door, database: str) -> URL:
+        return URL.create(
+            drivername, _ACCOUNT, door.password, "127.0.0.1", door.port, database
+        )
+
+    @classmethod
+    def lock(cls, door: Door) -> Sequence[str]:
+        account = f"{_ACCOUNT}@'127.0.0.1'"
+        return [
+            f"CREATE USER {account} IDENTIFIED BY '{door.password}'",
+            f"GRANT ALL ON *.* TO {account} WITH GRANT OPTION",
+        ]
+
+    def _command(
+        self, data: Path, door: Door, options: Mapping[str, str], *more: str
+    ) -> list[str]:
         own = (
             f"datadir={data}",
-            f"socket={self.socket(sockets)}",
+            f"socket={self.socket(door)}",
             f"pid-file={data / 'server.pid'}",
             f"tmpdir={data.parent}",
+            *((f"port={door.port}", "bind-address=127.0.0.1") if door.port else ()),
+            *(() if door.port else ("skip-networking",)),
         )
-        options = (*own, *_SETTINGS, *more)
-        return [str(self.program), "--no-defaults", *(f"--{each}" for each in options)]
+        settings = {**TUNING, **options}
+        said = (f"{name}={value}" for name, value in settings.items())
+        words = (*more, *said, *own)
+        return [str(self.program), "--no-defaults", *(f"--{each}" for each in words)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +117,17 @@ class MariaDB(_Family):
             cwd=data.parent,
         )
 
-    def command(self, data: Path, sockets: Path) -> list[str]:
+    def command(self, data: Path, door: Door, options: Mapping[str, str]) -> list[str]:
         log = f"innodb-log-file-size={_LOG}"
-        return self._options(data, sockets, log, "innodb-flush-method=nosync")
+        return self._command(data, door, options, log, "innodb-flush-method=nosync")
 
     @classmethod
-    def url(cls, drivername: str, sockets: Path, database: str) -> URL:
+    def url(cls, drivername: str, door: Door, database: str) -> URL:
         return URL.create(
             drivername,
             username=client_name(),
             database=database,
-            query={"unix_socket": str(sockets / _SOCKET)},
+            query={"unix_socket": str(cls.socket(door))},
         )
 
     def _installer(self) -> Path:
@@ -142,14 +166,14 @@ class MySQL(_Family):
             cwd=data.parent,
         )
 
-    def command(self, data: Path, sockets: Path) -> list[str]:
-        return self._options(data, sockets, "mysqlx=OFF")
+    def command(self, data: Path, door: Door, options: Mapping[str, str]) -> list[str]:
+        return self._command(data, door, options, "mysqlx=OFF")
 
     @classmethod
-    def url(cls, drivername: str, sockets: Path, database: str) -> URL:
+    def url(cls, drivername: str, door: Door, database: str) -> URL:
         return URL.create(
             drivername,
             username="root",
             database=database,
-            query={"unix_socket": str(sockets / _SOCKET)},
+            query={"unix_socket": str(cls.socket(door))},
         )

@@ -1,22 +1,15 @@
-"""A private server for a run, started from programs on this machine."""
+"""A server that a run starts for itself, wherever its programs are."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from pytest_asyncdb.errors import SourceUnavailable
+from pytest_asyncdb.errors import AsyncDBError
 from pytest_asyncdb.provisioning._administration import Administration
 from pytest_asyncdb.provisioning._clones import Clones
 from pytest_asyncdb.provisioning._database import Database
-from pytest_asyncdb.provisioning._mariadb import MariaDB, MySQL
 from pytest_asyncdb.provisioning._naming import database_name
-from pytest_asyncdb.provisioning._postgresql import PostgreSQL
-from pytest_asyncdb.provisioning._server import (
-    attach_or_start,
-    is_running,
-    stop_server,
-)
 from pytest_asyncdb.provisioning._source import Source
 
 if TYPE_CHECKING:
@@ -24,43 +17,28 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL
 
-    from pytest_asyncdb.provisioning._installation import Installation
     from pytest_asyncdb.provisioning._source import Setting
-    from pytest_asyncdb.settings import Target
     from pytest_asyncdb.typing import SchemaBuilder
 
-__all__ = ["PROGRAMS", "OwnServer"]
-
-PROGRAMS: Final[Mapping[str, type[Installation]]] = {
-    kind.product: kind for kind in (PostgreSQL, MariaDB, MySQL)
-}
-"""How the servers of each product are run."""
+__all__ = ["OwnServer"]
 
 
 class OwnServer(Source):
-    """A server that listens on a socket in a private directory, for this user only."""
+    """A server of the run: who needs it first starts it, the owner stops it.
+
+    Every worker has a clone of one template on it.
+    """
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
         self._clones: Clones | None = None
 
-    @classmethod
-    @abstractmethod
-    def find(cls, target: Target) -> Installation:
-        """The server to start; raises `SourceUnavailable`."""
-
-    @classmethod
-    def probe(cls, target: Target) -> SourceUnavailable | None:
-        """None where there is a server to start, else why not."""
-        try:
-            cls.find(target)
-        except SourceUnavailable as error:
-            return error
-        return None
-
     @property
     def url(self) -> URL:
-        """Where this worker's database will be, once somebody starts the server."""
+        """Where this worker's database will be.
+
+        Starts the server where nothing else can tell its address.
+        """
         return self._at(database_name(self._place.short, self._place.worker))
 
     def database(self, build: SchemaBuilder, options: Mapping[str, Any]) -> Database:
@@ -68,7 +46,8 @@ class OwnServer(Source):
         clones = self._clones = self._cloning()
         with self._place.locked():
             self._attach(clones.administration)
-            clones.ensure_template(build, options)
+            with self._progress.step("building the template database"):
+                clones.ensure_template(build, options)
         clones.replace()
         return Database(
             url=self.url,
@@ -82,30 +61,54 @@ class OwnServer(Source):
 
     def close(self) -> list[str]:
         """Drop this worker's database; as the owner stop the server."""
+        left = []
         if self._clones is not None:
-            if not (self._place.keep or self._place.owner) and is_running(self._place):
-                self._clones.drop()
+            if not (self._place.keep or self._place.owner) and self._is_running():
+                left = _dropped(self._clones)
             self._clones.administration.close()
         if self._place.owner and not self._place.stays:
-            stop_server(self._place)
-        return []
+            left = self._stop()
+        return left
 
+    @abstractmethod
+    def _at(self, database: str) -> URL:
+        """The URL of a database on the server."""
+
+    @abstractmethod
     def _attach(self, administration: Administration) -> None:
-        attach_or_start(self._place, self.find(self._target), administration.probe)
-        administration.scalar("SELECT 1")
+        """See to it that the server answers; the caller holds the run's lock."""
+
+    @abstractmethod
+    def _is_running(self) -> bool:
+        """Whether the run has a server, as far as can be known at once."""
+
+    @abstractmethod
+    def _stop(self) -> list[str]:
+        """Stop the server and remove what it has; returns what could not be."""
+
+    def _run_sql(self, administration: Administration) -> None:
+        """Let the server's superuser say what the project wants it to."""
+        administration.execute("running asyncdb_server_sql", *self._server.sql)
+
+    def _administration(self, url: URL) -> Administration:
+        return Administration(url, self._server_backend(), self._thread)
 
     def _cloning(self) -> Clones:
-        backend = self._server_backend()
-        url = self._at(backend.maintenance)
+        maintenance = self._server_backend().maintenance
         return Clones(
             place=self._place,
             thread=self._thread,
-            administration=Administration(url, backend, self._thread),
+            administration=self._administration(self._at(maintenance)),
             url=self.url,
             durable=False,
         )
 
-    def _at(self, database: str) -> URL:
-        programs = PROGRAMS[self._target.product]
-        drivername = f"{self._target.product}+{self._driver}"
-        return programs.url(drivername, self._place.sockets, database)
+
+def _dropped(clones: Clones) -> list[str]:
+    """Drop the database; what stays, unless the server is gone with all that it had."""
+    try:
+        clones.drop()
+    except AsyncDBError as error:
+        if clones.administration.probe() is None:
+            return [f"{error.cause}: {'; '.join(error.tried)}"]
+    return []

@@ -101,7 +101,8 @@ class Place:
     def write(self, name: str, content: Any) -> None:  # noqa: ANN401 - any JSON
         """Record something for the other processes, all of it or nothing."""
         fresh = self.directory / f".{name}.{self.worker}"
-        fresh.write_text(json.dumps(content))
+        with open(fresh, "w", opener=_private) as file:
+            json.dump(content, file)
         fresh.replace(self.directory / name)
 
     def read(self, name: str) -> Any:  # noqa: ANN401 - any JSON
@@ -148,6 +149,11 @@ class Place:
         """Remove all directories of the run; the one with the tag goes last."""
         self.remove_server()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _private(path: str, flags: int) -> int:
+    """Open a file that only its owner may read: some records hold passwords."""
+    return os.open(path, flags, 0o600)
 
 
 def bases() -> Iterator[Path]:

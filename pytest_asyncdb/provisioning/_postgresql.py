@@ -8,33 +8,33 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import URL
 
-from pytest_asyncdb.provisioning._installation import ENVIRONMENT, Installation
+from pytest_asyncdb.provisioning._installation import ENVIRONMENT, Door, Installation
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from pytest_asyncdb.provisioning._account import Account
 
-__all__ = ["PostgreSQL"]
+__all__ = ["SUPERUSER", "TUNING", "PostgreSQL"]
 
-_SUPERUSER: Final = "asyncdb"
+SUPERUSER: Final = "asyncdb"
 _ALL_ROLES_SINCE: Final = (16,)
 _PORT: Final = 5432
-"""Only the name of the socket holds it; nothing listens on TCP."""
+"""What the name of the socket holds where nothing listens on TCP."""
 _INITDB: Final = (
-    f"--username={_SUPERUSER}",
+    f"--username={SUPERUSER}",
     "--encoding=UTF8",
     "--locale=C",
     "--auth-local=peer",
-    "--auth-host=reject",
+    "--auth-host=scram-sha-256",
     "--wal-segsize=1",  # 1 MB instead of 16 to copy
     "--no-sync",
 )
-_ACCESS: Final = "local all all peer map=asyncdb\n"
-_SETTINGS: Final = {
-    "listen_addresses": "",
-    "unix_socket_permissions": "0700",
-    "port": str(_PORT),
+_ACCESS: Final = (
+    "local all all peer map=asyncdb\nhost all all 127.0.0.1/32 scram-sha-256\n"
+)
+TUNING: Final = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "fsync": "off",
@@ -43,6 +43,11 @@ _SETTINGS: Final = {
     "max_connections": "200",
     "shared_buffers": "32MB",
     "huge_pages": "off",
+}
+"""What every server of ours is told: its data end with it, and UTC is everywhere."""
+_SETTINGS: Final = {
+    **TUNING,
+    "unix_socket_permissions": "0700",
     "dynamic_shared_memory_type": "mmap",  # in the data directory: goes with it
 }
 
@@ -75,22 +80,38 @@ class PostgreSQL(Installation):
 
     def _map(self, account: Account) -> str:
         """Who may connect as which role; before 16 there is no word for all of them."""
-        role = "all" if self.version >= _ALL_ROLES_SINCE else _SUPERUSER
+        role = "all" if self.version >= _ALL_ROLES_SINCE else SUPERUSER
         return f'asyncdb "{account.client}" {role}\n'
 
-    def command(self, data: Path, sockets: Path) -> list[str]:
-        settings = _SETTINGS | {"unix_socket_directories": str(sockets)}
-        options = [part for item in settings.items() for part in ("-c", "=".join(item))]
-        return [str(self.program), "-D", str(data), *options]
-
-    def socket(self, sockets: Path) -> Path:
-        return sockets / f".s.PGSQL.{_PORT}"
+    def command(self, data: Path, door: Door, options: Mapping[str, str]) -> list[str]:
+        own = {
+            "unix_socket_directories": str(door.sockets),
+            "listen_addresses": "127.0.0.1" if door.port else "",
+            "port": str(door.port or _PORT),
+        }
+        settings = _SETTINGS | dict(options) | own
+        said = [part for item in settings.items() for part in ("-c", "=".join(item))]
+        return [str(self.program), "-D", str(data), *said]
 
     @classmethod
-    def url(cls, drivername: str, sockets: Path, database: str) -> URL:
+    def socket(cls, door: Door) -> Path:
+        return door.sockets / f".s.PGSQL.{door.port or _PORT}"
+
+    @classmethod
+    def url(cls, drivername: str, door: Door, database: str) -> URL:
         return URL.create(
             drivername,
-            username=_SUPERUSER,
+            username=SUPERUSER,
             database=database,
-            query={"host": str(sockets), "port": str(_PORT)},
+            query={"host": str(door.sockets), "port": str(door.port or _PORT)},
         )
+
+    @classmethod
+    def tcp_url(cls, drivername: str, door: Door, database: str) -> URL:
+        return URL.create(
+            drivername, SUPERUSER, door.password, "127.0.0.1", door.port, database
+        )
+
+    @classmethod
+    def lock(cls, door: Door) -> Sequence[str]:
+        return [f"ALTER ROLE {SUPERUSER} PASSWORD '{door.password}'"]

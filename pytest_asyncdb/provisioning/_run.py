@@ -19,14 +19,16 @@ from pytest_asyncdb.errors import (
     RunEnded,
 )
 from pytest_asyncdb.provisioning._place import Place, bases
+from pytest_asyncdb.provisioning._progress import Progress
 from pytest_asyncdb.provisioning._room import telling_full_disk
 from pytest_asyncdb.provisioning._source import Setting
 from pytest_asyncdb.provisioning._sources import choose
 from pytest_asyncdb.provisioning._sweep import sweep
 from pytest_asyncdb.provisioning._thread import LoopThread
+from pytest_asyncdb.settings import ServerOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from sqlalchemy import URL
@@ -47,8 +49,9 @@ class Run:
 
     The controller (or the only process) gives no `directory` and owns what it makes;
     each xdist worker attaches with the controller's. Nothing is started until
-    `database()`. Raises `UnknownBackend`, `DriverMissing` or `SourceUnavailable` when
-    the target cannot be had in this environment at all.
+    `database()`. `server` is for a server that the run starts; `say` is told, from a
+    thread, what takes more than a second. Raises `UnknownBackend`, `DriverMissing` or
+    `SourceUnavailable` when the target cannot be had in this environment at all.
     """
 
     def __init__(
@@ -58,6 +61,8 @@ class Run:
         directory: Path | None = None,
         worker: str = "main",
         keep: bool = False,
+        server: ServerOptions | None = None,
+        say: Callable[[str], None] | None = None,
     ) -> None:
         self._thread = LoopThread()
         driver = target.driver or _first_installed(get_backend(target.product))
@@ -67,8 +72,12 @@ class Run:
                 self._place = Place.make(worker=worker, keep=keep)
         else:
             self._place = Place(directory, worker, owner=False, keep=keep)
-        self._source = source(Setting(target, driver, self._place, self._thread))
-        self._url = self._source.url
+        options = server or ServerOptions()
+        self._source = source(
+            Setting(target, driver, self._place, self._thread, Progress(say), options)
+        )
+        self.driver = driver
+        self._url: URL | None = None
         self._database: Database | None = None
         self._failed: AsyncDBError | None = None
         self._closed = False
@@ -82,12 +91,17 @@ class Run:
 
     @property
     def source(self) -> str:
-        """Name of the source: embedded, url, memory or file."""
+        """Name of the source: embedded, local, container, url, memory or file."""
         return self._source.name
 
     @property
     def url(self) -> URL:
-        """Where this worker's database is or will be; it stays for the whole run."""
+        """Where this worker's database is or will be; it stays for the whole run.
+
+        Only a container is started to know it; raises what `database` raises then.
+        """
+        if self._url is None:
+            self._url = self._source.url
         return self._url
 
     @property

@@ -17,12 +17,12 @@ from pytest_asyncdb.provisioning._process import Process, processes_in, stop
 from pytest_asyncdb.provisioning._room import choose_room
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from pytest_asyncdb.provisioning._installation import Installation
+    from pytest_asyncdb.provisioning._installation import Door, Installation
     from pytest_asyncdb.provisioning._place import Place
 
-__all__ = ["attach_or_start", "is_running", "stop_server"]
+__all__ = ["Launch", "attach_or_start", "is_running", "stop_server"]
 
 _RECORD: Final = "server.json"
 _TIMEOUT: Final = 60.0
@@ -58,13 +58,24 @@ class _Record:
         return _Record(**fields)
 
 
-def attach_or_start(
-    place: Place, installation: Installation, answers: Callable[[], str | None]
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How a server is started."""
+
+    installation: Installation
+    door: Door
+    options: Mapping[str, str]
+    answers: Callable[[], str | None]
+    """Says None once a query through the driver succeeded, else what went wrong."""
+    prepare: Callable[[], None]
+    """What is done to the server before anybody else uses it."""
+
+
+def attach_or_start(place: Place, launch: Callable[[], Launch]) -> None:
     """See to it that the run's server runs; the caller holds the run's lock.
 
-    `answers()` says None once a query through the driver succeeded, else what went
-    wrong. Raises `ServerFailed` when the server does not come up or has ended.
+    `launch` is asked where it does not run yet. Raises `ServerFailed` when the server
+    does not come up or has ended.
     """
     record = _read(place)
     if record and record.ready:
@@ -72,7 +83,7 @@ def attach_or_start(
             raise ServerFailed.gone(_tail(place))
         return
     stop_server(place)
-    _start(place, installation, answers)
+    _start(place, launch())
 
 
 def is_running(place: Place) -> bool:
@@ -91,34 +102,34 @@ def stop_server(place: Place) -> None:
     place.remove_server()
 
 
-def _start(
-    place: Place, installation: Installation, answers: Callable[[], str | None]
-) -> None:
+def _start(place: Place, launch: Launch) -> None:
     account = Account.current()
     with ExitStack() as undo:
         undo.callback(stop_server, place)
         room = account.directory(place.sockets)
-        server = installation.reachable(account, room)
+        server = launch.installation.reachable(account, room)
         cluster = initialised(server, account, room)
         data = choose_room(place, account) / "data"
         record = _Record(str(data), str(server.program), server.ends_by).write(place)
         copy_cluster(cluster, data, account)
-        process = _launch(place, server, data, account)
+        command = server.command(data, launch.door, launch.options)
+        process = _launched(place, command, data, account)
         known = Process.of(process.pid)
         started = known.started if known else ""
         record = record.write(place, pid=process.pid, started=started)
-        _wait_until_ready(place, server.socket(place.sockets), process, answers)
+        _wait_until_ready(place, launch, process)
+        launch.prepare()
         record.write(place, ready=True)
         undo.pop_all()
 
 
-def _launch(
-    place: Place, installation: Installation, data: Path, account: Account
+def _launched(
+    place: Place, command: list[str], data: Path, account: Account
 ) -> _Detached:
     with _log(place).open("wb") as log:
         try:
             return _Detached(
-                installation.command(data, place.sockets),
+                command,
                 cwd=data,
                 env=ENVIRONMENT,
                 stdin=subprocess.DEVNULL,
@@ -131,9 +142,8 @@ def _launch(
             raise ServerFailed.account(account.name, str(error)) from error
 
 
-def _wait_until_ready(
-    place: Place, socket: Path, process: _Detached, answers: Callable[[], str | None]
-) -> None:
+def _wait_until_ready(place: Place, launch: Launch, process: _Detached) -> None:
+    socket = launch.installation.socket(launch.door)
     deadline = time.monotonic() + _TIMEOUT
     said: str | None = "it made no socket"
     while said is not None:
@@ -143,7 +153,7 @@ def _wait_until_ready(
         if time.monotonic() > deadline:
             what = f"the server did not answer within {_TIMEOUT:.0f} s: {said}"
             raise ServerFailed.start(what, _tail(place))
-        if not socket.exists() or (said := answers()) is not None:
+        if not socket.exists() or (said := launch.answers()) is not None:
             time.sleep(_POLL)
 
 

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
     from pytest_asyncdb.provisioning._database import Database
     from pytest_asyncdb.provisioning._place import Place
+    from pytest_asyncdb.provisioning._progress import Progress
     from pytest_asyncdb.provisioning._thread import LoopThread
-    from pytest_asyncdb.settings import Target
+    from pytest_asyncdb.settings import ServerOptions, Target
     from pytest_asyncdb.typing import SchemaBuilder
 
 __all__ = ["Setting", "Source"]
@@ -31,6 +32,8 @@ class Setting:
     driver: str
     place: Place
     thread: LoopThread
+    progress: Progress
+    server: ServerOptions
 
 
 class Source(ABC):
@@ -49,6 +52,8 @@ class Source(ABC):
         self._driver = setting.driver
         self._place = setting.place
         self._thread = setting.thread
+        self._progress = setting.progress
+        self._server = setting.server
 
     @property
     @abstractmethod

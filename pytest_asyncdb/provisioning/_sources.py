@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pytest_asyncdb.errors import SourceUnavailable
+from pytest_asyncdb.provisioning._container import Container
 from pytest_asyncdb.provisioning._embedded import Embedded
 from pytest_asyncdb.provisioning._external import External
 from pytest_asyncdb.provisioning._file import File
@@ -21,9 +22,9 @@ __all__ = ["choose", "probe", "source_names"]
 
 _SOURCES: Final[dict[str, dict[str, type[Source]]]] = {
     "sqlite": {"memory": Memory, "file": File},
-    "postgresql": {"embedded": Embedded, "local": Local},
-    "mysql": {"local": Local},
-    "mariadb": {"local": Local},
+    "postgresql": {"embedded": Embedded, "local": Local, "container": Container},
+    "mysql": {"local": Local, "container": Container},
+    "mariadb": {"local": Local, "container": Container},
 }
 """Of each product, in the order in which they are asked when none is named."""
 _IN_MEMORY: Final = (None, "", ":memory:")

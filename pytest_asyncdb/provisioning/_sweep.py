@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from filelock import Timeout
 
 from pytest_asyncdb.errors import RunEnded
+from pytest_asyncdb.provisioning._container import remove_container
 from pytest_asyncdb.provisioning._naming import is_alive
 from pytest_asyncdb.provisioning._place import leftovers
 from pytest_asyncdb.provisioning._server import stop_server
@@ -35,6 +36,8 @@ def _swept(place: Place) -> bool:
     try:
         with place.locked(timeout=0):
             stop_server(place)
+            if remove_container(place) is not None:
+                return False
             place.remove()
     except (Timeout, RunEnded, FileNotFoundError):
         return False

@@ -23,6 +23,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from pytest_asyncdb.errors import SourceUnavailable
+from pytest_asyncdb.provisioning._engine import connected
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -155,6 +158,8 @@ def _run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
         pytest.skip(f"{command}: needs pytest-asyncdb[embedded]")
     if "mariadb" in command and not shutil.which("mariadbd"):
         pytest.skip(f"{command}: needs a MariaDB server's programs")
+    if "@container" in command and not _has_postgres():
+        pytest.skip(f"{command}: needs a container engine with an image of postgres")
     word = command.partition(" ")[0]
     harmless = {
         "make": command.replace("make", "make --dry-run", 1),
@@ -171,6 +176,14 @@ def _run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
         timeout=120,
         check=False,
     )
+
+
+def _has_postgres() -> bool:
+    try:
+        with connected() as engine:
+            return any(name.startswith("postgres:") for name in engine.images())
+    except SourceUnavailable:
+        return False
 
 
 def _environment() -> dict[str, str]:

@@ -117,7 +117,13 @@ def test_several_databases_are_taken_in_turn_by_tests_in_any_order(
     ("option", "says"),
     [
         ("--asyncdb=oracle", "*there is no database product 'oracle'*"),
-        ("--asyncdb=mysql@container", "*'container' is not there yet*"),
+        ("--asyncdb=sqlite@container", "*sqlite has no source 'container'*"),
+        (
+            "-oasyncdb_container_image=oracle = x",
+            "*asyncdb_container_image is 'oracle'*",
+        ),
+        ("-oasyncdb_container_image=a b", "*a line that names no image: 'a b'*"),
+        ("-oasyncdb_server_options=loud", "*'loud' does not read 'option = value'*"),
         ("--asyncdb=postgresql:new", "*'new' is no version of postgresql*"),
         ("--asyncdb=postgresql@moon", "*postgresql has no source 'moon'*"),
         (

@@ -48,6 +48,40 @@ def test_workers_tell_the_controller_how_long_they_took(project: Project) -> Non
     result.stdout.fnmatch_lines("asyncdb: sqlite *, ready in *gw* s, gw* s")
 
 
+@pytest.mark.parametrize("options", [(), ("-q",), ("-n1",)])
+def test_what_takes_long_is_said_while_it_does(
+    project: Project, options: tuple[str, ...]
+) -> None:
+    """Past all capturing, and so in no test's output."""
+    project.write(
+        "slow",
+        """
+        import asyncio
+
+        async def schema(connection):
+            await asyncio.sleep(1.5)
+        """,
+    )
+    project.ini(asyncdb_schema="slow:schema", pythonpath=".")
+    project.test(
+        """
+        def test_it(db_sync_session):
+            db_sync_session.execute(text("SELECT 1"))
+            assert False
+        """
+    )
+
+    result = project.run(
+        "--asyncdb=postgresql", *options, plugins=("asyncdb", "asyncio", "xdist")
+    )
+
+    result.assert_outcomes(failed=1)
+    progress, _, failures = result.stdout.str().partition("= FAILURES =")
+    said = f"{result.stderr.str()}\n{progress}".splitlines()
+    assert 1 == said.count("asyncdb: building the template database ...")
+    assert "building the template" not in failures
+
+
 def test_a_quiet_run_says_nothing(project: Project) -> None:
     """-q leaves header and summary out."""
     project.test("def test_it(db_sync_session): pass")

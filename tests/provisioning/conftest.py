@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
+    from pytest_asyncdb.settings import ServerOptions
+
 _WARM = multiprocessing.get_context("forkserver")
 _WARM.set_forkserver_preload(
     ["asyncpg", "pytest_asyncdb.provisioning", "sqlalchemy.dialects.postgresql.asyncpg"]
@@ -67,6 +69,7 @@ class MakeRun(Protocol):
         directory: Path | None = None,
         worker: str = "main",
         keep: bool = False,
+        server: ServerOptions | None = None,
     ) -> Run:
         """What `Run` takes, or a word instead of a target."""
 
@@ -144,10 +147,12 @@ def make_run() -> Iterator[MakeRun]:
         directory: Path | None = None,
         worker: str = "main",
         keep: bool = False,
+        server: ServerOptions | None = None,
     ) -> Run:
         parsed = parse_target(target) if isinstance(target, str) else target
-        made.append(Run(parsed, directory=directory, worker=worker, keep=keep))
-        return made[-1]
+        run = Run(parsed, directory=directory, worker=worker, keep=keep, server=server)
+        made.append(run)
+        return run
 
     yield make
     for run in reversed(made):

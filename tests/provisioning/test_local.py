@@ -212,12 +212,15 @@ def test_another_version_names_those_there_are(
 def test_a_machine_without_a_server_says_where_it_looked(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Nothing is started or made; the remedies are a package and a URL."""
+    """Nothing is started or made; the remedies are a package, an engine and a URL."""
     hide_all(monkeypatch, tmp_path)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path / 'none'}")
     with pytest.raises(SourceUnavailable) as caught:
         make_run("mariadb")
 
-    assert "no mariadb server is installed" in caught.value.cause
+    assert "there is no mariadb here" == caught.value.cause
+    assert "no mariadb server is installed" in caught.value.tried[0]
+    assert "no container engine answers at unix://" in caught.value.tried[1]
     assert any("mariadb-server" in each for each in caught.value.remedies)
     assert any("mariadb+asyncmy://" in each for each in caught.value.remedies)
 

@@ -1,0 +1,136 @@
+"""A server from programs on this machine, which nobody else can connect to."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_asyncdb.errors import ServerFailed, SourceUnavailable
+from pytest_asyncdb.provisioning._installation import Door
+from pytest_asyncdb.provisioning._mariadb import MariaDB, MySQL
+from pytest_asyncdb.provisioning._own import OwnServer
+from pytest_asyncdb.provisioning._postgresql import PostgreSQL
+from pytest_asyncdb.provisioning._server import (
+    Launch,
+    attach_or_start,
+    is_running,
+    stop_server,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy import URL
+
+    from pytest_asyncdb.provisioning._administration import Administration
+    from pytest_asyncdb.provisioning._installation import Installation
+    from pytest_asyncdb.settings import Target
+
+__all__ = ["PROGRAMS", "PrivateServer"]
+
+PROGRAMS: Final[Mapping[str, type[Installation]]] = {
+    kind.product: kind for kind in (PostgreSQL, MariaDB, MySQL)
+}
+"""How the servers of each product are run."""
+
+_DOOR: Final = "door.json"
+_TAKEN: Final = "Address already in use"
+_ATTEMPTS: Final = 5
+
+
+class PrivateServer(OwnServer):
+    """A server that listens on a socket in a private directory, for this user only.
+
+    On request also on a port of 127.0.0.1, with a random password.
+    """
+
+    @classmethod
+    @abstractmethod
+    def find(cls, target: Target) -> Installation:
+        """The server to start; raises `SourceUnavailable`."""
+
+    @classmethod
+    def probe(cls, target: Target) -> SourceUnavailable | None:
+        """None where there is a server to start, else why not."""
+        try:
+            cls.find(target)
+        except SourceUnavailable as error:
+            return error
+        return None
+
+    def _at(self, database: str) -> URL:
+        programs = PROGRAMS[self._target.product]
+        drivername = f"{self._target.product}+{self._driver}"
+        if self._server.tcp:
+            return programs.tcp_url(drivername, self._opened(), database)
+        return programs.url(drivername, Door(self._place.sockets), database)
+
+    def _attach(self, administration: Administration) -> None:
+        if self._server.tcp:
+            self._start(self._opened())  # which says so if it has ended
+        else:
+            self._start(Door(self._place.sockets))
+        administration.scalar("SELECT 1")
+
+    def _is_running(self) -> bool:
+        return is_running(self._place)
+
+    def _stop(self) -> list[str]:
+        stop_server(self._place)
+        return []
+
+    def _start(self, door: Door) -> None:
+        """Start the server unless it runs; the caller holds the run's lock."""
+        programs = PROGRAMS[self._target.product]
+        drivername = f"{self._target.product}+{self._driver}"
+        maintenance = self._server_backend().maintenance
+        inside = self._administration(programs.url(drivername, door, maintenance))
+
+        def prepare() -> None:
+            if door.port:
+                inside.execute("setting the server's password", *programs.lock(door))
+            self._run_sql(inside)
+
+        def launch() -> Launch:
+            found, options = self.find(self._target), self._server.options
+            return Launch(found, door, options, inside.probe, prepare)
+
+        with self._progress.step(f"starting {self._target.product}"):
+            try:
+                attach_or_start(self._place, launch)
+            finally:
+                inside.close()
+
+    # -------------------------------------------------------------------- the port
+    def _opened(self) -> Door:
+        """The server's port and its password, which are known once it runs."""
+        record = self._place.read(_DOOR)
+        if record is None:
+            with self._place.locked():
+                record = self._place.read(_DOOR) or self._open()
+        return Door(self._place.sockets, **record)
+
+    def _open(self) -> dict[str, Any]:
+        """Start the server on a free port; another process may be faster to take it."""
+        attempts = _ATTEMPTS
+        while True:
+            door = Door(self._place.sockets, free_port(), secrets.token_urlsafe(24))
+            try:
+                self._start(door)
+            except ServerFailed as error:
+                attempts -= 1
+                if not attempts or not any(_TAKEN in said for said in error.tried):
+                    raise
+                continue
+            record = {"port": door.port, "password": door.password}
+            self._place.write(_DOOR, record)
+            return record
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on at the moment."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
