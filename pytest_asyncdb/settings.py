@@ -205,6 +205,7 @@ class Settings:
     targets: tuple[Target, ...] = (Target("sqlite", word="sqlite"),)
     isolation: str = "sandbox"
     keep: bool = False
+    reuse: bool = False
     require: tuple[str, ...] = ()
     leaks: str = "warn"
     unrequested: str = "warn"

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Backend", "Capability", "Driver", "Script", "ServerBackend"]
 
-Script: TypeAlias = "Generator[str, list[tuple[Any, ...]], None]"
-"""Statements one after the other; each is answered by the rows that it returned."""
+Script: TypeAlias = "Generator[str | tuple[str, ...], list[tuple[Any, ...]], None]"
+"""Statements one after the other; each is answered by the rows that it returned.
+
+Several in a tuple are sent together, and answered by none.
+"""
 
 
 class Capability(Enum):
@@ -86,12 +89,16 @@ class ServerBackend(Backend):
         """SQL that makes `database`, with all that `template` has."""
 
     @abstractmethod
-    def freeze(self, database: str) -> str:
+    def freeze(self, database: str) -> Script:
         """SQL that turns a built database into a template nobody can connect to."""
 
     @abstractmethod
-    def thaw(self, database: str) -> str:
-        """SQL that makes a template an ordinary database again, so that it can go."""
+    def rename(self, database: str, name: str) -> str | None:
+        """SQL that gives a database another name; None where there is no such thing."""
+
+    @abstractmethod
+    def owned(self, database: str) -> str:
+        """SQL whose one value says whether nobody but this role made a database."""
 
     @abstractmethod
     def exists(self, database: str) -> str:
@@ -112,6 +119,10 @@ class ServerBackend(Backend):
     @abstractmethod
     def mark(self, database: str, text: str) -> Sequence[str]:
         """Statements that attach a text to a database."""
+
+    @abstractmethod
+    def unmark(self, database: str) -> Sequence[str]:
+        """Statements that remove what `mark` has left of a database that is gone."""
 
     @abstractmethod
     def marks(self, pattern: str) -> str:
@@ -140,7 +151,7 @@ class ServerBackend(Backend):
     role: ClassVar[str]
     """SQL: the name of this role."""
     keep_alive: ClassVar[Sequence[str]]
-    """Statements that keep an idle session from being ended."""
+    """Statements that keep an idle session from being ended, and quiet."""
     own_mark: ClassVar[str]
     """SQL: what `mark_own` attached to the database of this session; None: nothing."""
     contents: ClassVar[str]

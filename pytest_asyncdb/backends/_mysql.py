@@ -1,8 +1,8 @@
 """MySQL and MariaDB: what they can do, and the SQL that administers a server.
 
-Neither has templates, comments on databases in both, or shared user locks. So a
-database is copied object by object, marks are the comments of tables in a database of
-their own, and a run holds one of several locks.
+Neither has templates, comments on databases in both, or shared user locks. So what a
+template is made of is written down, and said again for each copy; marks are the
+comments of tables in a database of their own, and a run holds one of several locks.
 """
 
 from __future__ import annotations
@@ -10,7 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pytest_asyncdb.backends._base import Capability, Driver, ServerBackend
-from pytest_asyncdb.backends._mysql_copy import as_text, copied, literal, quote
+from pytest_asyncdb.backends._mysql_copy import (
+    as_text,
+    described,
+    literal,
+    moved,
+    quote,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,7 +60,10 @@ class _Family(ServerBackend):
     )
     current = "SELECT database()"
     role = "SELECT current_user()"
-    keep_alive = ("SET SESSION wait_timeout = 86400",)
+    keep_alive = (
+        "SET SESSION wait_timeout = 86400",
+        "SET SESSION sql_notes = 0",  # else drivers log what IF EXISTS has to say
+    )
     own_mark = (
         "SELECT max(table_comment) FROM information_schema.tables"
         f" WHERE table_schema = database() AND table_name = '{_MARK}'"
@@ -74,20 +83,31 @@ class _Family(ServerBackend):
         return f"CREATE DATABASE {quote(database)}"
 
     def copy(self, template: str, database: str, **_: object) -> Script:
-        """Make the database, and in it all that the template has, one by one."""
-        yield self.create(database)
-        yield f"USE {quote(database)}"
-        yield from copied(template, database)
+        """Make the database, and in it all that was written down of the template."""
+        found = yield f"SELECT said FROM {_script(template)} ORDER BY place"
+        said = [moved(as_text(each), template, database) for (each,) in found]
+        yield (self.create(database), f"USE {quote(database)}", *said)
         yield f"USE {quote(self.maintenance)}"
 
-    def freeze(self, database: str) -> str:
-        """SQL that does nothing: only names that nobody knows keep others away."""
-        del database
-        return "DO 0"
+    def freeze(self, database: str) -> Script:
+        """Write down what it is made of; only its name keeps others away."""
+        said: list[str] = []
+        yield from described(database, said)
+        script = _script(database)
+        yield f"CREATE DATABASE IF NOT EXISTS {quote(_beside(database))}"
+        yield f"DROP TABLE IF EXISTS {script}"
+        yield f"CREATE TABLE {script} (place INT PRIMARY KEY, said LONGTEXT)"
+        rows = (f"({place}, {literal(each)})" for place, each in enumerate(said))
+        yield f"INSERT INTO {script} VALUES {', '.join(rows)}"
 
-    def thaw(self, database: str) -> str:
+    def rename(self, database: str, name: str) -> None:
+        """There is no word for it: tables can move, views and triggers cannot."""
+        del database, name
+
+    def owned(self, database: str) -> str:
+        """Databases have no owner; whoever may write the marks is trusted."""
         del database
-        return "DO 0"
+        return "SELECT 1"
 
     def exists(self, database: str) -> str:
         return (
@@ -119,6 +139,9 @@ class _Family(ServerBackend):
             f"CREATE TABLE IF NOT EXISTS {table} (mark INT)",
             f"ALTER TABLE {table} COMMENT = {literal(text)}",
         )
+
+    def unmark(self, database: str) -> Sequence[str]:
+        return (f"DROP DATABASE IF EXISTS {quote(_beside(database))}",)
 
     def marks(self, pattern: str) -> str:
         return (
@@ -199,6 +222,11 @@ def _others(database: str) -> str:
 def _beside(database: str) -> str:
     """The database that holds the marks of a run's databases."""
     return "_".join([*database.split("_")[:2], "marks"])
+
+
+def _script(template: str) -> str:
+    """The table with the statements that make a database like a template."""
+    return f"{quote(_beside(template))}.asyncdb_script"
 
 
 def _locks(key: int) -> Iterator[str]:

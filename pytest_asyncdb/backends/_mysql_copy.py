@@ -1,19 +1,19 @@
 """A database of MySQL's or MariaDB's, made again beside itself: neither has templates.
 
-What SHOW CREATE tells of each object is said again in the other database. Each step is
-a generator of statements that is sent their rows.
+What SHOW CREATE tells of each object is written down once, and said again for each
+copy. Each step is a generator of queries that is sent their rows.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pytest_asyncdb.backends._base import Script
 
-__all__ = ["as_text", "copied", "literal", "quote"]
+__all__ = ["as_text", "described", "literal", "moved", "quote"]
+
+_COPIES: Final = "INSERT INTO"
 
 
 def quote(name: str) -> str:
@@ -31,44 +31,55 @@ def as_text(value: object) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def copied(template: str, database: str) -> Script:
-    """Statements that fill `database`, which the session is in, as `template` is."""
+def described(template: str, said: list[str]) -> Script:
+    """Append to `said` the statements that make another database like `template`.
 
-    def moved(text: object) -> str:
-        """What names the template names the database; no other name is like its."""
-        return as_text(text).replace(f"{quote(template)}.", f"{quote(database)}.")
-
-    yield "SET @asyncdb_mode = @@sql_mode, foreign_key_checks = 0, unique_checks = 0"
+    They are for a session that is in that database, whose name `moved` puts in.
+    """
+    said.append("SET @asyncdb_mode = @@sql_mode")
+    said.append("SET foreign_key_checks = 0, unique_checks = 0")
     found = yield (
         "SELECT table_name, table_type FROM information_schema.tables"
         f" WHERE table_schema = {literal(template)} ORDER BY table_name"
     )
     kinds = {as_text(name): as_text(kind) for name, kind in found}
     for name in (each for each in kinds if kinds[each] == "SEQUENCE"):
-        yield from _sequence(template, name)
+        yield from _sequence(template, name, said)
     tables = [name for name in kinds if kinds[name] == "BASE TABLE"]
     for name in tables:
         shown = yield f"SHOW CREATE TABLE {quote(template)}.{quote(name)}"
-        yield moved(shown[0][1])
+        said.append(as_text(shown[0][1]))
     for name in tables:
-        yield from _rows(template, name)
-    yield from _programs(template, moved, "FUNCTION", _routines(template, "FUNCTION"))
-    yield from _programs(template, moved, "PROCEDURE", _routines(template, "PROCEDURE"))
-    yield from _views(template, moved)
-    yield from _programs(template, moved, "TRIGGER", _triggers(template))
-    yield from _programs(template, moved, "EVENT", _events(template), at=3)
-    yield "SET sql_mode = @asyncdb_mode, foreign_key_checks = 1, unique_checks = 1"
+        yield from _rows(template, name, said)
+    for kind in ("FUNCTION", "PROCEDURE"):
+        yield from _programs(template, kind, _routines(template, kind), said)
+    yield from _views(template, said)
+    yield from _programs(template, "TRIGGER", _triggers(template), said)
+    yield from _programs(template, "EVENT", _events(template), said, at=3)
+    said.append(
+        "SET sql_mode = @asyncdb_mode, foreign_key_checks = 1, unique_checks = 1"
+    )
 
 
-def _sequence(template: str, name: str) -> Script:
+def moved(statement: str, template: str, database: str) -> str:
+    """A statement for `database`, which is named where it names the template.
+
+    No other name is like that of a template of ours. What copies rows stays as it is.
+    """
+    if statement.startswith(_COPIES):
+        return statement
+    return statement.replace(f"{quote(template)}.", f"{quote(database)}.")
+
+
+def _sequence(template: str, name: str, said: list[str]) -> Script:
     source = f"{quote(template)}.{quote(name)}"
     shown = yield f"SHOW CREATE SEQUENCE {source}"
-    yield as_text(shown[0][1])
+    said.append(as_text(shown[0][1]))
     ((value,),) = yield f"SELECT next_not_cached_value FROM {source}"
-    yield f"SELECT SETVAL({quote(name)}, {int(value)}, 0)"
+    said.append(f"SELECT SETVAL({quote(name)}, {int(value)}, 0)")
 
 
-def _rows(template: str, name: str) -> Script:
+def _rows(template: str, name: str, said: list[str]) -> Script:
     """Rows of one table; generated columns come by themselves."""
     source = f"{quote(template)}.{quote(name)}"
     ((filled,),) = yield f"SELECT EXISTS (SELECT 1 FROM {source})"
@@ -80,18 +91,18 @@ def _rows(template: str, name: str) -> Script:
         " AND coalesce(generation_expression, '') = '' ORDER BY ordinal_position"
     )
     columns = ", ".join(quote(as_text(column)) for (column,) in found)
-    yield f"INSERT INTO {quote(name)} ({columns}) SELECT {columns} FROM {source}"
+    said.append(f"{_COPIES} {quote(name)} ({columns}) SELECT {columns} FROM {source}")
 
 
 def _programs(
-    template: str, moved: Callable[[object], str], kind: str, query: str, *, at: int = 2
+    template: str, kind: str, query: str, said: list[str], *, at: int = 2
 ) -> Script:
     """What has a text, each in the sql_mode that it was made in; `at` is its column."""
     for (name,) in (yield query):
         full = f"{quote(template)}.{quote(as_text(name))}"
         shown = yield f"SHOW CREATE {kind} {full}"
-        yield f"SET sql_mode = {literal(as_text(shown[0][1]))}"
-        yield moved(shown[0][at])
+        said.append(f"SET sql_mode = {literal(as_text(shown[0][1]))}")
+        said.append(as_text(shown[0][at]))
 
 
 def _routines(template: str, kind: str) -> str:
@@ -116,7 +127,7 @@ def _events(template: str) -> str:
     )
 
 
-def _views(template: str, moved: Callable[[object], str]) -> Script:
+def _views(template: str, said: list[str]) -> Script:
     """Views may use each other, so their names are there before their texts."""
     found = yield (
         "SELECT table_name FROM information_schema.views"
@@ -130,7 +141,7 @@ def _views(template: str, moved: Callable[[object], str]) -> Script:
             " ORDER BY ordinal_position"
         )
         listed = ", ".join(f"1 AS {quote(as_text(each))}" for (each,) in columns)
-        yield f"CREATE VIEW {quote(name)} AS SELECT {listed}"
+        said.append(f"CREATE VIEW {quote(name)} AS SELECT {listed}")
     for name in names:
         shown = yield f"SHOW CREATE VIEW {quote(template)}.{quote(name)}"
-        yield moved(shown[0][1]).replace("CREATE ", "CREATE OR REPLACE ", 1)
+        said.append(as_text(shown[0][1]).replace("CREATE ", "CREATE OR REPLACE ", 1))

@@ -110,14 +110,17 @@ class PostgreSQL(ServerBackend):
     ) -> Script:
         yield _clone(template, database, durable=durable, version=version)
 
-    def freeze(self, database: str) -> str:
-        return (
-            f"ALTER DATABASE {quote(database)}"
-            " WITH IS_TEMPLATE true ALLOW_CONNECTIONS false"
-        )
+    def freeze(self, database: str) -> Script:
+        yield f"ALTER DATABASE {quote(database)} WITH ALLOW_CONNECTIONS false"
 
-    def thaw(self, database: str) -> str:
-        return f"ALTER DATABASE {quote(database)} WITH IS_TEMPLATE false"
+    def rename(self, database: str, name: str) -> str:
+        return f"ALTER DATABASE {quote(database)} RENAME TO {quote(name)}"
+
+    def owned(self, database: str) -> str:
+        return (
+            "SELECT pg_get_userbyid(datdba) = current_user FROM pg_database"
+            f" WHERE datname = {literal(database)}"
+        )
 
     def exists(self, database: str) -> str:
         return (
@@ -138,6 +141,11 @@ class PostgreSQL(ServerBackend):
 
     def mark(self, database: str, text: str) -> tuple[str, ...]:
         return (f"COMMENT ON DATABASE {quote(database)} IS {literal(text)}",)
+
+    def unmark(self, database: str) -> tuple[str, ...]:
+        """Nothing: the comment goes with the database."""
+        del database
+        return ()
 
     def marks(self, pattern: str) -> str:
         return (

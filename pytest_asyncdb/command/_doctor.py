@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pytest_asyncdb.errors import AsyncDBError
-from pytest_asyncdb.settings import Target, parse_target
+from pytest_asyncdb.settings import Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-__all__ = ["diagnose"]
+    from pytest_asyncdb.settings import ServerOptions, Settings
+
+__all__ = ["Nothing", "diagnose"]
 
 _WIDTHS: Final = (12, 10)
 
@@ -37,20 +39,20 @@ class _Finding:
         yield from (f"{indent}{detail}" for detail in self.details)
 
 
-def diagnose(asked: Sequence[str], *, starts: bool) -> bool:
+def diagnose(settings: Settings, *, asked: bool, starts: bool) -> bool:
     """Print what is found; whether what was asked for fails, for the exit status.
 
-    Without anything asked for, all products from all sources, and nothing fails. Raises
-    what `parse_target` raises.
+    Without anything asked for, all products from all sources, and nothing fails.
     """
-    targets = [parse_target(word) for word in asked] or list(_everything())
+    targets = settings.targets if asked else tuple(_everything())
     failed = False
     for target in targets:
-        finding = _look(target, starts=starts)
+        server = settings.server(target.product)
+        finding = _look(target, server, starts=starts)
         failed |= not finding.available
         for line in finding.lines():
             print(line)
-    return failed and bool(asked)
+    return failed and asked
 
 
 def _everything() -> Iterator[Target]:
@@ -61,10 +63,10 @@ def _everything() -> Iterator[Target]:
             yield Target(product, source=source, word=f"{product}@{source}")
 
 
-def _look(target: Target, *, starts: bool) -> _Finding:
+def _look(target: Target, server: ServerOptions, *, starts: bool) -> _Finding:
     where = "url" if target.url is not None else target.source or "any"
     try:
-        return _tried(target, starts=starts)
+        return _tried(target, server, starts=starts)
     except AsyncDBError as error:
         details = [*error.tried, *(f"what helps: {each}" for each in error.remedies)]
         return _Finding(
@@ -72,20 +74,20 @@ def _look(target: Target, *, starts: bool) -> _Finding:
         )
 
 
-def _tried(target: Target, *, starts: bool) -> _Finding:
+def _tried(target: Target, server: ServerOptions, *, starts: bool) -> _Finding:
     from pytest_asyncdb.provisioning import Run, probe
 
     probe(target)
-    with contextlib.closing(Run(target)) as run:
+    with contextlib.closing(Run(target, server=server)) as run:
         if not starts:
             return _Finding(target.product, run.source, "can be started")
-        made = run.database(_Nothing())
+        made = run.database(Nothing())
         version = ".".join(map(str, made.version))
         text = f"{version}, {made.seconds:.2f} s to the first query"
         return _Finding(target.product, run.source, text)
 
 
-class _Nothing:
+class Nothing:
     """Builds nothing."""
 
     key = None

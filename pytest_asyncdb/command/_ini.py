@@ -26,16 +26,31 @@ _FILES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-def configured(directory: Path) -> list[str]:
-    """The words of `asyncdb` in the file that rules in `directory`; none otherwise."""
+_TRUE: Final = frozenset({"1", "yes", "true", "on"})  # as configparser's getboolean
+
+
+def configured(directory: Path) -> dict[str, Any]:
+    """What of `Settings` the file that rules in `directory` says of databases.
+
+    Only what needs nothing of the project imported.
+    """
+    values = _ruling(directory)
+    found: dict[str, Any] = {"targets": _words(values.get("asyncdb", ()))}
+    for name in ("container_image", "server_options", "server_sql"):
+        found[name] = _lines(values.get(f"asyncdb_{name}", ()))
+    found["server_tcp"] = str(values.get("asyncdb_server_tcp", "")).lower() in _TRUE
+    return found
+
+
+def _ruling(directory: Path) -> Mapping[str, Any]:
     for folder in (directory, *directory.parents):
         for name, tables in _FILES.items():
             path = folder / name
             for table in tables if path.is_file() else ():
                 values = _table(path, table)
                 if values is not None and not values.keys() <= {"ini_options"}:
-                    return _words(values.get("asyncdb", ()))
-    return []
+                    return values
+    return {}
 
 
 def _table(path: Path, name: str) -> Mapping[str, Any] | None:
@@ -51,3 +66,8 @@ def _table(path: Path, name: str) -> Mapping[str, Any] | None:
 
 def _words(value: str | list[str] | tuple[()]) -> list[str]:
     return shlex.split(value) if isinstance(value, str) else list(value)
+
+
+def _lines(value: str | list[str] | tuple[()]) -> list[str]:
+    lines = value.splitlines() if isinstance(value, str) else list(value)
+    return [line.strip() for line in lines if line.strip()]

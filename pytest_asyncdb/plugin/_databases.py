@@ -156,6 +156,7 @@ class Databases:
                 worker=self._worker,
                 keep=self._settings.keep,
                 server=self._settings.server(target.product),
+                reuse=self._settings.reuse,
                 say=self._say,
             )
             self._made[index] = WorkerDatabase(target, run, self._settings)
@@ -174,6 +175,11 @@ class Databases:
     def kept(self) -> list[str]:
         """URLs of databases that stay after the run, without passwords."""
         return [url for each in self._made.values() for url in each.run.kept]
+
+    @property
+    def clients(self) -> list[str]:
+        """For each of these, a shell's line that opens it."""
+        return [line for each in self._made.values() for line in each.run.clients]
 
     @property
     def current(self) -> WorkerDatabase | None:

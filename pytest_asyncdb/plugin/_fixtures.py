@@ -93,7 +93,8 @@ def _database(request: pytest.FixtureRequest) -> WorkerDatabase:
     suite = suite_of(request.config)
     database: WorkerDatabase = request.getfixturevalue(TARGET)
     suite.see({name: request.getfixturevalue(name) for name in OVERRIDES})
-    database.plan(plan_of(suite.overrides))
+    drivername = f"{database.target.product}+{database.run.driver}"
+    database.plan(plan_of(suite.overrides, drivername))
     suite.databases.enter()
     return database
 

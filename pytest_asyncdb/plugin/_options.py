@@ -63,6 +63,12 @@ _DECISIONS: Final = (
         {"action": "store_true"},
     ),
     _Decision(
+        "reuse",
+        "let the server run on for later runs, and use what is built on it again",
+        "bool",
+        {"action": "store_true"},
+    ),
+    _Decision(
         "require",
         "refuse to run unless the run is on this product (repeatable)",
         "args",

@@ -16,10 +16,11 @@ from pytest_asyncdb.plugin._schema import (
 __all__ = ["plan_of"]
 
 
-def plan_of(values: Mapping[str, Any]) -> Plan:
+def plan_of(values: Mapping[str, Any], drivername: str) -> Plan:
     """The plan that the values of the override fixtures, by name, make; None is unsaid.
 
-    Raises `SettingRefused` for one of the wrong kind.
+    `drivername` is that of the database's URL, such as "postgresql+asyncpg". Raises
+    `SettingRefused` for a value of the wrong kind.
     """
     given = {name: value for name, value in values.items() if value is not None}
     for name, value in given.items():
@@ -29,6 +30,7 @@ def plan_of(values: Mapping[str, Any]) -> Plan:
             given.get("asyncdb_schema"),
             given.get("asyncdb_seed"),
             given.get("asyncdb_template_key"),
+            drivername,
         ),
         given.get("asyncdb_engine_options", {}),
         given.get("asyncdb_session_options", {}),

@@ -66,8 +66,9 @@ def summary(suite: Suite, *, quiet: bool) -> Iterator[str]:
         took = [each for each in suite.ready if _name(each) == name]
         times = [f"{_worker(each)}{each['seconds']:.2f} s" for each in took]
         yield f"asyncdb: {name}, ready in {', '.join(times)}"
-    kept = suite.started.kept if suite.started is not None else []
-    yield from (f"asyncdb: kept {url}" for url in kept)
+    if suite.started is not None:
+        yield from (f"asyncdb: kept {url}" for url in suite.started.kept)
+        yield from (f"asyncdb: look at it: {line}" for line in suite.started.clients)
 
 
 def _name(ready: dict[str, Any]) -> str:

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, create_mock_engine
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pytest_asyncdb.errors import SettingRefused
 
 if TYPE_CHECKING:
+    from sqlalchemy import ClauseElement
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from pytest_asyncdb.typing import Schema, Seed
 
-__all__ = ["Build", "CreateAll", "check_coroutine_function", "check_metadata"]
+__all__ = [
+    "Build",
+    "CreateAll",
+    "check_coroutine_function",
+    "check_metadata",
+    "rendered",
+]
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,24 @@ class Build:
 
     schema: Schema | None
     seed: Seed | None
-    key: str | None
+    template_key: str | None
+    drivername: str
+    """Of the database's URL: what DDL is like depends on it."""
+
+    @cached_property
+    def key(self) -> str | None:
+        """All that the template depends on, as text; None where it cannot be known.
+
+        Tables of a MetaData are known by their DDL. What a coroutine function does, and
+        all that it imports, is known to nobody but the project.
+        """
+        said = self.template_key
+        if self.seed is not None and said is None:
+            return None
+        if isinstance(self.schema, CreateAll):
+            ddl = rendered(self.schema.metadata, self.drivername)
+            return None if ddl is None else f"{said}\n{ddl}"
+        return said if self.schema is not None else f"{said}\n"
 
     async def __call__(self, connection: AsyncConnection) -> None:
         """Build on `connection`; the caller commits."""
@@ -46,6 +71,25 @@ class Build:
             async with AsyncSession(connection, expire_on_commit=False) as session:
                 await self.seed(session)
                 await session.commit()
+
+
+def rendered(metadata: MetaData, drivername: str) -> str | None:
+    """The DDL that `create_all` would run, and what its event listeners execute.
+
+    None where a listener needs a real connection.
+    """
+    said: list[str] = []
+
+    def note(statement: ClauseElement, *parameters: object, **_: object) -> None:
+        compiled = statement.compile(dialect=engine.dialect)
+        said.append(f"{compiled}{parameters or ''}")
+
+    engine = create_mock_engine(f"{drivername}://", note)
+    try:
+        metadata.create_all(engine, checkfirst=False)
+    except Exception:  # noqa: BLE001 - a listener may raise anything
+        return None
+    return "\n".join(said)
 
 
 def check_metadata(name: str, value: object) -> MetaData:

@@ -168,7 +168,6 @@ class Administration:
 
     async def _drop(self, database: str) -> None:
         if await self._scalar(self.backend.exists(database)):
-            await self._execute([self.backend.thaw(database)])
             await self._end_sessions(database)
             await self._execute([self.backend.drop(database)])
 
@@ -178,9 +177,7 @@ class Administration:
         try:
             statement = next(script)
             while True:
-                found = await connection.exec_driver_sql(statement)
-                rows = found.all() if found.returns_rows else ()
-                statement = script.send([tuple(row) for row in rows])
+                statement = script.send(await _answer(connection, statement))
         except StopIteration:
             return
         except Exception:
@@ -200,7 +197,7 @@ class Administration:
         )
 
     async def _freeze(self, database: str) -> None:
-        await self._execute([self.backend.freeze(database)])
+        await self._play(self.backend.freeze(database))
         await self._end_sessions(database)
 
     async def _end_sessions(self, database: str) -> None:
@@ -219,3 +216,19 @@ class Administration:
             with suppress(DBAPIError, OSError):  # the server may be gone
                 await kept.close()
         await self._engine.dispose()
+
+
+async def _answer(
+    connection: AsyncConnection, statement: str | tuple[str, ...]
+) -> list[tuple[Any, ...]]:
+    """Rows of a statement; several are sent in one packet, which only drivers can."""
+    if isinstance(statement, str):
+        found = await connection.exec_driver_sql(statement)
+        return [tuple(row) for row in found.all()] if found.returns_rows else []
+    raw = await connection.get_raw_connection()
+    driver: Any = raw.driver_connection
+    async with driver.cursor() as cursor:
+        await cursor.execute(";\n".join(statement))
+        while await cursor.nextset():
+            pass
+    return []

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import shutil
-import stat
 import sys
 import tempfile
 import time
@@ -16,8 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pytest_asyncdb.errors import CacheRefused
-from pytest_asyncdb.provisioning._place import user_id
+from pytest_asyncdb.provisioning._place import check_private
 from pytest_asyncdb.provisioning._room import telling_full_disk
 
 if TYPE_CHECKING:
@@ -40,14 +38,7 @@ def cache_directory() -> Path:
     directory = _cache_home() / "pytest-asyncdb"
     directory.parent.mkdir(parents=True, exist_ok=True)
     directory.mkdir(mode=_PRIVATE, exist_ok=True)
-    found = directory.lstat()
-    if not stat.S_ISDIR(found.st_mode):
-        raise CacheRefused.of(directory, "it is not a directory")
-    if found.st_uid != user_id():
-        raise CacheRefused.of(directory, f"user {found.st_uid} owns it")
-    if stat.S_IMODE(found.st_mode) != _PRIVATE:
-        mode = f"{stat.S_IMODE(found.st_mode):04o}"
-        raise CacheRefused.of(directory, f"its mode is {mode}, not 0700")
+    check_private(directory)
     return directory
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import socket
 import time
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pytest_asyncdb.provisioning._place import Place
     from pytest_asyncdb.settings import Target
 
-__all__ = ["Container", "remove_container"]
+__all__ = ["Container", "remove_container", "sweep_containers"]
 
 _RECORD: Final = "container.json"
 _TIMEOUT: Final = 120.0
@@ -71,6 +72,9 @@ class Container(OwnServer):
         except SourceUnavailable as error:
             return error
 
+    def _identity(self) -> str:
+        return f"{self._target.product}:{self._target.version}"
+
     def _at(self, database: str) -> URL:
         return self._url(self._started(), database)
 
@@ -83,35 +87,41 @@ class Container(OwnServer):
             raise
 
     def _is_running(self) -> bool:
-        return _read(self._place) is not None
+        record = _read(self._home)
+        return record is not None and self._lives(record)
 
     def _stop(self) -> list[str]:
-        left = remove_container(self._place)
+        left = remove_container(self._home)
         return [left] if left is not None else []
 
     # ------------------------------------------------------------------- the start
     def _started(self) -> _Record:
-        record = _read(self._place)
-        if record is None or not record.ready:
-            with self._place.locked():
-                record = _read(self._place)
-                if record is None or not record.ready:
+        record = _read(self._home)
+        if record is None or not self._lives(record):
+            with self._home.locked():
+                record = _read(self._home)
+                if record is None or not self._lives(record):
                     record = self._start()
         return record
+
+    def _lives(self, record: _Record) -> bool:
+        """Whether it was started; where an earlier run has, also that it still is."""
+        place = (record.host, record.port)
+        return record.ready and (not self._setting.reuse or _accepts(place))
 
     def _start(self) -> _Record:
         with connected() as engine:
             engine.sweep()
-            name = f"asyncdb-{self._place.short}"
+            name = f"asyncdb-{self._home.short}"
             engine.remove(name)  # of a worker that was killed while it started one
             image = self._image(engine)
-            record = _Record(name, image, secrets.token_urlsafe(24)).write(self._place)
+            record = _Record(name, image, secrets.token_urlsafe(24)).write(self._home)
             try:
                 with self._progress.step(f"starting a container of {image}"):
-                    return self._run(engine, record).write(self._place)
+                    return self._run(engine, record).write(self._home)
             except BaseException:
                 engine.remove(name)
-                self._place.forget(_RECORD)
+                self._home.forget(_RECORD)
                 raise
 
     def _image(self, engine: Engine) -> str:
@@ -128,7 +138,7 @@ class Container(OwnServer):
         container = engine.run(
             record.image,
             name=record.name,
-            directory=self._place.directory,
+            directory=self._home.directory,
             port=kind.port,
             environment=kind.filled(record.password),
             options=kind.arguments(self._server.options),
@@ -174,7 +184,7 @@ class Container(OwnServer):
 
     def _check(self) -> None:
         """Raise `ServerFailed` where the container is gone or has ended."""
-        record = _read(self._place)
+        record = _read(self._home)
         if record is None:
             return
         with connected() as engine:
@@ -210,6 +220,19 @@ def remove_container(place: Place) -> str | None:
         return f"container {record.name}: {error}"
     place.forget(_RECORD)
     return None
+
+
+def sweep_containers(*, older_than: float = math.inf) -> list[str]:
+    """Remove containers of runs that are dead, with their directories gone too.
+
+    Also those of which nobody can tell, made so many seconds ago. Returns their names;
+    none where no engine answers.
+    """
+    try:
+        with connected() as engine:
+            return engine.sweep(older_than)
+    except SourceUnavailable:
+        return []
 
 
 def _read(place: Place) -> _Record | None:

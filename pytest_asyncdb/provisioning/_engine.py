@@ -7,8 +7,11 @@ it goes is known here better than there.
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
+from datetime import UTC, datetime
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_asyncdb.errors import SourceUnavailable
@@ -16,7 +19,6 @@ from pytest_asyncdb.provisioning._naming import OwnerTag, is_alive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from docker.models.containers import Container
     from testcontainers.core.docker_client import DockerClient
@@ -150,16 +152,19 @@ class Engine:
             if error.status_code != _CONFLICT:  # another process removes it
                 raise
 
-    def sweep(self) -> list[str]:
-        """Remove containers of runs that are dead, with their directories gone too."""
-        from pathlib import Path
+    def sweep(self, older_than: float = math.inf) -> list[str]:
+        """Remove containers of runs that are dead, with their directories gone too.
 
+        Also those of which nobody can tell, made so many seconds ago.
+        """
         found = self._docker.containers.list(all=True, filters={"label": _OWNER})
         removed = []
         for container in found:
             tag = OwnerTag.parse(container.labels[_OWNER])
-            directory = container.labels.get(_DIRECTORY, "")
-            if tag and is_alive(tag) is False and not Path(directory).exists():
+            alive = is_alive(tag) if tag is not None else True
+            unknown = alive is None and _age(container) < older_than
+            gone = not Path(container.labels.get(_DIRECTORY, "")).exists()
+            if gone and not alive and not unknown:
                 self.remove(str(container.name))
                 removed.append(str(container.name))
         return removed
@@ -201,6 +206,12 @@ class Engine:
         """Where ports are published: for this host alone, if the engine runs on it."""
         is_here = self._tc.host() in _LOCAL and not _in_container()
         return "127.0.0.1" if is_here else "0.0.0.0"  # noqa: S104 - a password is asked
+
+
+def _age(container: Container) -> float:
+    """Seconds since a container was made; the engine's times are UTC."""
+    made = datetime.fromisoformat(container.attrs["Created"][:19]).replace(tzinfo=UTC)
+    return (datetime.now(UTC) - made).total_seconds()
 
 
 def tail(container: Container) -> str:

@@ -11,8 +11,14 @@ from pytest_asyncdb.provisioning._clones import Clones
 from pytest_asyncdb.provisioning._database import Database
 from pytest_asyncdb.provisioning._families import drop_family, sweep_server
 from pytest_asyncdb.provisioning._marks import Mark
-from pytest_asyncdb.provisioning._naming import OwnerTag, database_name, lock_key
+from pytest_asyncdb.provisioning._naming import (
+    OwnerTag,
+    database_name,
+    lock_key,
+    template_name,
+)
 from pytest_asyncdb.provisioning._source import Source
+from pytest_asyncdb.provisioning._stored import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,8 +42,12 @@ class External(Source):
 
     name = "url"
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(
+        self, setting: Setting, *, source: str = "url", durable: bool = True
+    ) -> None:
         super().__init__(setting)
+        self._from = source
+        self._durable = durable
         if setting.target.url is None:
             raise SourceUnavailable.unknown(setting.target.product, self.name, ())
         drivername = f"{setting.target.product}+{setting.driver}"
@@ -61,6 +71,10 @@ class External(Source):
             return self._cloned(administration, build, options)
         return self._lent(administration, build, options)
 
+    def stored(self) -> Stored:
+        """Those of all runs of this role."""
+        return Stored(self._administration())
+
     def close(self) -> list[str]:
         """Drop this worker's database; as the owner all that is left of the run."""
         try:
@@ -82,7 +96,8 @@ class External(Source):
             if self._place.read(_RECORD) is None:
                 sweep_server(administration)
                 self._place.write(_RECORD, "used")
-            clones.ensure_template(build, options)
+            with self._progress.step("building the template database"):
+                clones.ensure_template(build, options)
         clones.replace()
         return self._described(administration, clones.url, clones.replace)
 
@@ -113,9 +128,9 @@ class External(Source):
             url=url,
             product=self._target.product,
             version=administration.version,
-            source=self.name,
+            source=self._from,
             backend=administration.backend,
-            durable=True,
+            durable=self._durable,
             remake=remake,
         )
 
@@ -135,8 +150,8 @@ class External(Source):
 
     def _mark_kept(self) -> None:
         if self._kept is not None:
-            clones = self._clones(self._kept)
-            for name in (clones.name, clones.template):
+            clones, draft = self._clones(self._kept), template_name(self._place.short)
+            for name in [clones.name, *([draft] if clones.template == draft else [])]:
                 text = self._mark(kept=True).text()
                 statements = self._kept.backend.mark(name, text)
                 self._kept.execute(f"marking database {name!r}", *statements)
@@ -147,8 +162,9 @@ class External(Source):
             thread=self._thread,
             administration=administration,
             url=self.url,
-            durable=True,
+            durable=self._durable,
             mark=self._mark().text(),
+            stays=True,
         )
 
     def _mark(self, *, kept: bool = False) -> Mark:

@@ -16,8 +16,10 @@ from typing import Final
 from pytest_asyncdb.provisioning._process import Process
 
 __all__ = [
+    "LENGTH",
     "PATTERN",
     "PREFIX",
+    "TEMPLATES",
     "OwnerTag",
     "database_name",
     "is_alive",
@@ -25,6 +27,7 @@ __all__ = [
     "marks_name",
     "new_short",
     "short_of",
+    "stored_name",
     "template_name",
 ]
 
@@ -32,9 +35,13 @@ PREFIX: Final = "asyncdb"
 PATTERN: Final = rf"{PREFIX}\_%"
 """Databases of any run, for LIKE."""
 
+TEMPLATES: Final = rf"{PREFIX}t\_%"
+"""Templates that stay for later runs, for LIKE."""
+
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
-_LENGTH: Final = 8
-_DATABASE: Final = re.compile(rf"{PREFIX}_([a-z2-7]{{{_LENGTH}}})_\w+")
+LENGTH: Final = 8
+"""Letters that all names of one run share."""
+_DATABASE: Final = re.compile(rf"{PREFIX}_([a-z2-7]{{{LENGTH}}})_\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +93,7 @@ def is_alive(tag: OwnerTag) -> bool | None:
 
 def new_short() -> str:
     """Eight random letters that all names of one run share."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
+    return "".join(secrets.choice(_ALPHABET) for _ in range(LENGTH))
 
 
 def database_name(short: str, worker: str) -> str:
@@ -97,6 +104,11 @@ def database_name(short: str, worker: str) -> str:
 def template_name(short: str) -> str:
     """The template of one run."""
     return f"{PREFIX}_{short}_template"
+
+
+def stored_name(digest: str) -> str:
+    """A template that stays for later runs, by what built it."""
+    return f"{PREFIX}t_{digest}"
 
 
 def marks_name(short: str) -> str:

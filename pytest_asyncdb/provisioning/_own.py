@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pytest_asyncdb.errors import AsyncDBError
 from pytest_asyncdb.provisioning._administration import Administration
 from pytest_asyncdb.provisioning._clones import Clones
 from pytest_asyncdb.provisioning._database import Database
+from pytest_asyncdb.provisioning._external import External
 from pytest_asyncdb.provisioning._naming import database_name
+from pytest_asyncdb.provisioning._place import Place
 from pytest_asyncdb.provisioning._source import Source
 
 if TYPE_CHECKING:
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import URL
 
     from pytest_asyncdb.provisioning._source import Setting
+    from pytest_asyncdb.provisioning._stored import Stored
     from pytest_asyncdb.typing import SchemaBuilder
 
 __all__ = ["OwnServer"]
@@ -26,12 +31,25 @@ __all__ = ["OwnServer"]
 class OwnServer(Source):
     """A server of the run: who needs it first starts it, the owner stops it.
 
-    Every worker has a clone of one template on it.
+    Every worker has a clone of one template on it. With `reuse` it stays for later
+    runs, which use it as they would a server of the user's.
     """
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
         self._clones: Clones | None = None
+        self._visit: External | None = None
+
+    @cached_property
+    def _home(self) -> Place:
+        """The directories of the server: the run's, or with `reuse` its own."""
+        if not self._setting.reuse:
+            return self._place
+        return Place.shared(self._key, worker=self._place.worker)
+
+    @property
+    def _key(self) -> str:
+        return f"{self.name} {self._identity()} {self._server!r}"
 
     @property
     def url(self) -> URL:
@@ -43,6 +61,8 @@ class OwnServer(Source):
 
     def database(self, build: SchemaBuilder, options: Mapping[str, Any]) -> Database:
         """Start or attach the server, build the template once, clone it."""
+        if self._setting.reuse:
+            return self._visited().database(build, options)
         clones = self._clones = self._cloning()
         with self._place.locked():
             self._attach(clones.administration)
@@ -59,8 +79,16 @@ class OwnServer(Source):
             remake=clones.replace,
         )
 
+    def stored(self) -> Stored | None:
+        """Those on a server that an earlier run has left, if it still answers."""
+        if not Place.shared_directory(self._key).exists() or not self._is_running():
+            return None
+        return self._visited().stored()
+
     def close(self) -> list[str]:
         """Drop this worker's database; as the owner stop the server."""
+        if self._setting.reuse:
+            return self._visit.close() if self._visit is not None else []
         left = []
         if self._clones is not None:
             if not (self._place.keep or self._place.owner) and self._is_running():
@@ -70,13 +98,32 @@ class OwnServer(Source):
             left = self._stop()
         return left
 
+    def _visited(self) -> External:
+        """The server as one that was there before, which the run does not stop."""
+        if self._visit is not None:
+            return self._visit
+        url = self._at(self._server_backend().maintenance)
+        administration = self._administration(url)
+        try:
+            with self._home.locked():
+                self._attach(administration)
+        finally:
+            administration.close()
+        setting = replace(self._setting, target=replace(self._target, url=url))
+        self._visit = External(setting, source=self.name, durable=False)
+        return self._visit
+
+    @abstractmethod
+    def _identity(self) -> str:
+        """What tells servers of this source apart besides the project's options."""
+
     @abstractmethod
     def _at(self, database: str) -> URL:
         """The URL of a database on the server."""
 
     @abstractmethod
     def _attach(self, administration: Administration) -> None:
-        """See to it that the server answers; the caller holds the run's lock."""
+        """See to it that the server answers; the caller holds its lock."""
 
     @abstractmethod
     def _is_running(self) -> bool:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from filelock import FileLock
 
-from pytest_asyncdb.errors import RunEnded
-from pytest_asyncdb.provisioning._naming import PREFIX, OwnerTag, new_short
+from pytest_asyncdb.errors import CacheRefused, RunEnded
+from pytest_asyncdb.provisioning._naming import LENGTH, PREFIX, OwnerTag, new_short
 from pytest_asyncdb.settings import mask
 
 if TYPE_CHECKING:
@@ -22,7 +26,14 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL
 
-__all__ = ["Place", "bases", "leftovers", "user_id", "walkable"]
+__all__ = [
+    "Place",
+    "bases",
+    "check_private",
+    "leftovers",
+    "user_id",
+    "walkable",
+]
 
 _OWNER: Final = "owner.json"
 _KEPT: Final = "kept"
@@ -53,6 +64,29 @@ class Place:
         directory = fresh.rename(base / f"{PREFIX}-{short}")
         return cls(directory, worker, owner=True, keep=keep)
 
+    @classmethod
+    def shared(cls, key: str, *, worker: str) -> Place:
+        """The private directory of a thing that stays, the same for the same key.
+
+        It counts as kept. Raises `CacheRefused` where it is not this user's alone.
+        """
+        directory = cls.shared_directory(key)
+        if not directory.exists():
+            fresh = Place.make(worker=worker, keep=True)
+            fresh.mark_kept()
+            try:
+                fresh.directory.rename(directory)
+            except OSError:  # another process was faster
+                fresh.remove()
+        check_private(directory)
+        return cls(directory, worker, owner=False, keep=True)
+
+    @staticmethod
+    def shared_directory(key: str) -> Path:
+        """Where `shared` makes it."""
+        letters = base64.b32encode(hashlib.sha256(key.encode()).digest()).decode()
+        return next(bases()) / f"{PREFIX}-{letters[:LENGTH].lower()}"
+
     @property
     def short(self) -> str:
         """The letters that all names of the run share."""
@@ -75,6 +109,14 @@ class Place:
             return OwnerTag.parse((self.directory / _OWNER).read_text())
         except OSError:
             return None
+
+    @property
+    def age(self) -> float:
+        """Seconds since the run began; 0 when its directory is gone."""
+        try:
+            return time.time() - (self.directory / _OWNER).stat().st_mtime
+        except OSError:
+            return 0.0
 
     @contextmanager
     def locked(self, *, timeout: float = -1) -> Iterator[None]:
@@ -116,15 +158,22 @@ class Place:
         """Remove a record."""
         (self.directory / name).unlink(missing_ok=True)
 
-    def note_database(self, url: URL) -> None:
-        """Record where this worker's database is, without a password."""
-        text = mask(url.render_as_string(hide_password=True))
-        self.write(f"url.{self.worker}", text)
+    def note_secret(self, name: str, text: str) -> Path:
+        """Write a file that only its owner may read; gives its path."""
+        path = self.directory / name
+        with open(path, "w", opener=_private) as file:
+            file.write(text)
+        return path
 
-    def databases(self) -> list[str]:
+    def note_database(self, url: URL, command: str | None = None) -> None:
+        """Record where this worker's database is, and how it is looked at."""
+        text = mask(url.render_as_string(hide_password=True))
+        self.write(f"url.{self.worker}", [text, command])
+
+    def databases(self) -> list[tuple[str, str | None]]:
         """What `note_database` recorded, of all workers."""
         names = sorted(path.name for path in self.directory.glob("url.*"))
-        return [self.read(name) for name in names]
+        return [tuple(self.read(name)) for name in names]
 
     @property
     def stays(self) -> bool:
@@ -194,6 +243,18 @@ def walkable(path: Path) -> bool:
     return all(
         step.stat().st_mode & _TRAVERSABLE for step in (path, *path.resolve().parents)
     )
+
+
+def check_private(directory: Path) -> None:
+    """Raise `CacheRefused` unless nobody but this user may write or look into it."""
+    found = directory.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise CacheRefused.of(directory, "it is not a directory")
+    if found.st_uid != user_id():
+        raise CacheRefused.of(directory, f"user {found.st_uid} owns it")
+    if stat.S_IMODE(found.st_mode) != _PRIVATE:
+        mode = f"{stat.S_IMODE(found.st_mode):04o}"
+        raise CacheRefused.of(directory, f"its mode is {mode}, not 0700")
 
 
 def user_id() -> int:

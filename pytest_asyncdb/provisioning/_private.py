@@ -21,6 +21,7 @@ from pytest_asyncdb.provisioning._server import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from sqlalchemy import URL
 
@@ -60,29 +61,36 @@ class PrivateServer(OwnServer):
             return error
         return None
 
+    @property
+    def _programs(self) -> Path | None:
+        return self.find(self._target).program.parent
+
+    def _identity(self) -> str:
+        return repr(self.find(self._target))
+
     def _at(self, database: str) -> URL:
         programs = PROGRAMS[self._target.product]
         drivername = f"{self._target.product}+{self._driver}"
         if self._server.tcp:
             return programs.tcp_url(drivername, self._opened(), database)
-        return programs.url(drivername, Door(self._place.sockets), database)
+        return programs.url(drivername, Door(self._home.sockets), database)
 
     def _attach(self, administration: Administration) -> None:
         if self._server.tcp:
             self._start(self._opened())  # which says so if it has ended
         else:
-            self._start(Door(self._place.sockets))
+            self._start(Door(self._home.sockets))
         administration.scalar("SELECT 1")
 
     def _is_running(self) -> bool:
-        return is_running(self._place)
+        return is_running(self._home)
 
     def _stop(self) -> list[str]:
-        stop_server(self._place)
+        stop_server(self._home)
         return []
 
     def _start(self, door: Door) -> None:
-        """Start the server unless it runs; the caller holds the run's lock."""
+        """Start the server unless it runs; the caller holds its lock."""
         programs = PROGRAMS[self._target.product]
         drivername = f"{self._target.product}+{self._driver}"
         maintenance = self._server_backend().maintenance
@@ -99,24 +107,25 @@ class PrivateServer(OwnServer):
 
         with self._progress.step(f"starting {self._target.product}"):
             try:
-                attach_or_start(self._place, launch)
+                attach_or_start(self._home, launch, again=self._setting.reuse)
             finally:
                 inside.close()
 
     # -------------------------------------------------------------------- the port
     def _opened(self) -> Door:
         """The server's port and its password, which are known once it runs."""
-        record = self._place.read(_DOOR)
-        if record is None:
-            with self._place.locked():
-                record = self._place.read(_DOOR) or self._open()
-        return Door(self._place.sockets, **record)
+        record = self._home.read(_DOOR)
+        if record is None or (self._setting.reuse and not self._is_running()):
+            with self._home.locked():
+                record = self._home.read(_DOOR) if self._is_running() else None
+                record = record or self._open()
+        return Door(self._home.sockets, **record)
 
     def _open(self) -> dict[str, Any]:
         """Start the server on a free port; another process may be faster to take it."""
         attempts = _ATTEMPTS
         while True:
-            door = Door(self._place.sockets, free_port(), secrets.token_urlsafe(24))
+            door = Door(self._home.sockets, free_port(), secrets.token_urlsafe(24))
             try:
                 self._start(door)
             except ServerFailed as error:
@@ -125,7 +134,7 @@ class PrivateServer(OwnServer):
                     raise
                 continue
             record = {"port": door.port, "password": door.password}
-            self._place.write(_DOOR, record)
+            self._home.write(_DOOR, record)
             return record
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from pytest_asyncdb.backends import Backend
     from pytest_asyncdb.provisioning._database import Database
+    from pytest_asyncdb.provisioning._stored import Template
     from pytest_asyncdb.settings import Target
     from pytest_asyncdb.typing import SchemaBuilder
 
@@ -49,9 +50,10 @@ class Run:
 
     The controller (or the only process) gives no `directory` and owns what it makes;
     each xdist worker attaches with the controller's. Nothing is started until
-    `database()`. `server` is for a server that the run starts; `say` is told, from a
-    thread, what takes more than a second. Raises `UnknownBackend`, `DriverMissing` or
-    `SourceUnavailable` when the target cannot be had in this environment at all.
+    `database()`. `server` is for a server that the run starts, which with `reuse` stays
+    for later runs; `say` is told, from a thread, what takes more than a second. Raises
+    `UnknownBackend`, `DriverMissing` or `SourceUnavailable` when the target cannot be
+    had in this environment at all.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Run:
         worker: str = "main",
         keep: bool = False,
         server: ServerOptions | None = None,
+        reuse: bool = False,
         say: Callable[[str], None] | None = None,
     ) -> None:
         self._thread = LoopThread()
@@ -72,9 +75,16 @@ class Run:
                 self._place = Place.make(worker=worker, keep=keep)
         else:
             self._place = Place(directory, worker, owner=False, keep=keep)
-        options = server or ServerOptions()
         self._source = source(
-            Setting(target, driver, self._place, self._thread, Progress(say), options)
+            Setting(
+                target=target,
+                driver=driver,
+                place=self._place,
+                thread=self._thread,
+                progress=Progress(say),
+                server=server or ServerOptions(),
+                reuse=reuse,
+            )
         )
         self.driver = driver
         self._url: URL | None = None
@@ -107,7 +117,15 @@ class Run:
     @property
     def kept(self) -> tuple[str, ...]:
         """URLs of the databases that stay because of `keep`, passwords masked."""
-        return tuple(self._place.databases()) if self._place.stays else ()
+        return tuple(url for url, _ in self._kept())
+
+    @property
+    def clients(self) -> tuple[str, ...]:
+        """For each of these, a shell's line that opens it, without any password."""
+        return tuple(command for _, command in self._kept() if command is not None)
+
+    def _kept(self) -> list[tuple[str, str | None]]:
+        return self._place.databases() if self._place.stays else []
 
     def database(
         self,
@@ -129,6 +147,20 @@ class Run:
             if self._database is None:
                 self._database = self._made(build, engine_options or {})
             return self._database
+
+    def templates(self) -> list[Template]:
+        """Templates of earlier runs on the server, if it is there; starts nothing.
+
+        Raises `ServerUnreachable`.
+        """
+        stored = self._source.stored()
+        return stored.all() if stored is not None else []
+
+    def drop_template(self, template: Template) -> None:
+        """Drop one of them; raises `DatabaseFailed`."""
+        stored = self._source.stored()
+        if stored is not None:
+            stored.drop(template)
 
     def close(self) -> None:
         """Remove what this process made; the owner removes what is left of all.
@@ -156,7 +188,9 @@ class Run:
             self._failed = error
             raise
         if made.copy is None:
-            self._place.note_database(made.url)
+            keeps = self._place.keep
+            command = self._source.client_command(made.url) if keeps else None
+            self._place.note_database(made.url, command)
         return replace(made, seconds=time.perf_counter() - began)
 
     def _end(self) -> list[str]:

@@ -71,17 +71,20 @@ class Launch:
     """What is done to the server before anybody else uses it."""
 
 
-def attach_or_start(place: Place, launch: Callable[[], Launch]) -> None:
-    """See to it that the run's server runs; the caller holds the run's lock.
+def attach_or_start(
+    place: Place, launch: Callable[[], Launch], *, again: bool = False
+) -> None:
+    """See to it that the place's server runs; the caller holds the place's lock.
 
     `launch` is asked where it does not run yet. Raises `ServerFailed` when the server
-    does not come up or has ended.
+    does not come up, or has ended, unless it is then to be started `again`.
     """
     record = _read(place)
     if record and record.ready:
-        if not record.process.alive:
+        if record.process.alive:
+            return
+        if not again:
             raise ServerFailed.gone(_tail(place))
-        return
     stop_server(place)
     _start(place, launch())
 

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_asyncdb.backends import ServerBackend, get_backend
 from pytest_asyncdb.errors import SourceUnavailable
+from pytest_asyncdb.provisioning._inspect import client_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from sqlalchemy import URL
 
     from pytest_asyncdb.provisioning._database import Database
     from pytest_asyncdb.provisioning._place import Place
     from pytest_asyncdb.provisioning._progress import Progress
+    from pytest_asyncdb.provisioning._stored import Stored
     from pytest_asyncdb.provisioning._thread import LoopThread
     from pytest_asyncdb.settings import ServerOptions, Target
     from pytest_asyncdb.typing import SchemaBuilder
@@ -34,6 +37,8 @@ class Setting:
     thread: LoopThread
     progress: Progress
     server: ServerOptions
+    reuse: bool = False
+    """Whether a server that the run starts is to stay for later runs."""
 
 
 class Source(ABC):
@@ -48,6 +53,7 @@ class Source(ABC):
         return None
 
     def __init__(self, setting: Setting) -> None:
+        self._setting = setting
         self._target = setting.target
         self._driver = setting.driver
         self._place = setting.place
@@ -71,6 +77,19 @@ class Source(ABC):
         The owner holds the run's lock meanwhile.
         Returns what could not be removed, each with the reason.
         """
+
+    def stored(self) -> Stored | None:
+        """Templates on the server that stay, where the server is there and has any."""
+        return None
+
+    def client_command(self, url: URL) -> str:
+        """A line for a shell that opens a database of this source."""
+        return client_command(url, self._place, self._programs)
+
+    @property
+    def _programs(self) -> Path | None:
+        """Where the server's own programs are, if they are on this machine."""
+        return None
 
     def _server_backend(self) -> ServerBackend:
         backend = get_backend(self._target.product)

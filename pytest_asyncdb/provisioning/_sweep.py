@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from filelock import Timeout
@@ -18,20 +19,22 @@ if TYPE_CHECKING:
 __all__ = ["sweep"]
 
 
-def sweep(*, kept: bool = False) -> list[str]:
+def sweep(*, kept: bool = False, older_than: float = math.inf) -> list[str]:
     """Stop the servers and remove the directories of runs whose owner is dead.
 
-    Returns the removed directories. Left alone: runs of other users, runs whose owner
-    may live (in another container, say), what another process sweeps, and unless `kept`
-    says otherwise what the user asked to keep.
+    Returns the removed directories. Left alone: runs of other users, what another
+    process sweeps, unless `kept` says otherwise what the user asked to keep, and runs
+    whose owner may live (in another container, say) unless they began so many seconds
+    ago.
     """
     found = (place for place in leftovers() if kept or not place.kept)
-    return [str(place.directory) for place in found if _swept(place)]
+    return [str(place.directory) for place in found if _swept(place, older_than)]
 
 
-def _swept(place: Place) -> bool:
+def _swept(place: Place, older_than: float) -> bool:
     tag = place.tag
-    if tag is None or is_alive(tag) is not False:
+    alive = is_alive(tag) if tag is not None else True
+    if alive or (alive is None and place.age < older_than):
         return False
     try:
         with place.locked(timeout=0):

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 import subprocess
 import sys
 import tempfile
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import make_url, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from pytest_asyncdb.command._ini import configured
+from pytest_asyncdb.provisioning._naming import OwnerTag
 from pytest_asyncdb.provisioning._place import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from sqlalchemy import URL
 
     Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -25,7 +34,7 @@ def command(tmp_path: Path) -> Command:
     """Run the command in an empty folder; keywords are variables."""
 
     def run(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        kept = {key: text for key, text in os.environ.items() if key != "ASYNCDB"}
+        kept = {key: value for key, value in os.environ.items() if key != "ASYNCDB"}
         return subprocess.run(
             [sys.executable, "-m", "pytest_asyncdb", *words],
             cwd=tmp_path,
@@ -142,7 +151,7 @@ def test_sweep_leaves_living_runs_alone(command: Command) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text"),
+    ("name", "said"),
     [
         ("pytest.ini", "[pytest]\nasyncdb = sqlite postgresql:16\n"),
         ("tox.ini", "[pytest]\nasyncdb = sqlite postgresql:16\n"),
@@ -156,19 +165,110 @@ def test_sweep_leaves_living_runs_alone(command: Command) -> None:
     ],
 )
 def test_the_ini_file_is_read_as_pytest_reads_it(
-    tmp_path: Path, name: str, text: str
+    tmp_path: Path, name: str, said: str
 ) -> None:
     """From a folder below it, too; a file without the table is passed by."""
     below = tmp_path / "below"
     below.mkdir()
     (below / "tox.ini").write_text("[tox]\n")
-    (tmp_path / name).write_text(text)
+    (tmp_path / name).write_text(said)
 
-    assert ["sqlite", "postgresql:16"] == configured(below)
+    assert ["sqlite", "postgresql:16"] == configured(below)["targets"]
 
 
 def test_no_ini_file_says_nothing(tmp_path: Path) -> None:
     """Or one that names no database."""
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = -q\n")
 
-    assert [] == configured(tmp_path)
+    assert not any(configured(tmp_path).values())
+
+
+def test_what_the_ini_file_says_of_servers_is_read_too(tmp_path: Path) -> None:
+    """Without it, the command would start other servers than the tests."""
+    (tmp_path / "pytest.ini").write_text(
+        "[pytest]\nasyncdb_container_image = own/image:1\nasyncdb_server_tcp = yes\n"
+        "asyncdb_server_options =\n    work_mem = 3MB\n\n    port = 1\n"
+    )
+    found = configured(tmp_path)
+
+    assert ["own/image:1"] == found["container_image"]
+    assert ["work_mem = 3MB", "port = 1"] == found["server_options"]
+    assert found["server_tcp"]
+
+
+@pytest.mark.parametrize("word", ["sqlite@file", "postgresql"])
+def test_url_makes_a_database_for_other_tools(
+    command: Command, place_of_runs: str, word: str
+) -> None:
+    """It stays when the command has ended, until what was kept is swept."""
+    made = command("url", word, TMPDIR=place_of_runs)
+    url = make_url(made.stdout.strip())
+    answer = asyncio.run(answer_of(url))
+    swept = command("sweep", TMPDIR=place_of_runs).stdout
+    swept_kept = command("sweep", "--kept", TMPDIR=place_of_runs).stdout
+
+    assert 1 == answer
+    assert "" == swept
+    assert swept_kept.startswith(f"removed {place_of_runs}/asyncdb-")
+
+
+async def answer_of(url: URL) -> object:
+    """What a server says at a URL."""
+    engine = create_async_engine(url)
+    async with engine.connect() as connection:
+        answer = await connection.scalar(text("SELECT 1"))
+    await engine.dispose()
+    return answer
+
+
+def test_templates_are_listed_and_dropped(
+    command: Command, place_of_runs: str, tmp_path: Path
+) -> None:
+    """Those of a server that `--asyncdb-reuse` has left; else there are none."""
+    (tmp_path / "models.py").write_text(
+        "from sqlalchemy import Column, Integer, MetaData, Table\n"
+        "metadata = MetaData()\nTable('t', metadata, Column('id', Integer))\n"
+    )
+    (tmp_path / "test_it.py").write_text("def test_it(db_sync_session): pass\n")
+    before = command("templates", "postgresql", TMPDIR=place_of_runs)
+    run_tests = [sys.executable, "-m", "pytest", "-q", "--asyncdb=postgresql"]
+    subprocess.run(
+        [*run_tests, "--asyncdb-reuse", "-oasyncdb_metadata=models:metadata"],
+        cwd=tmp_path,
+        env=os.environ | {"TMPDIR": place_of_runs, "PYTHONPATH": str(tmp_path)},
+        check=True,
+    )
+    listed = command("templates", "postgresql", TMPDIR=place_of_runs)
+    dropped = command("templates", "--drop", "postgresql", TMPDIR=place_of_runs)
+    after = command("templates", "postgresql", TMPDIR=place_of_runs)
+    command("sweep", "--kept", TMPDIR=place_of_runs)
+
+    assert "" == before.stdout
+    assert re.match(r"postgresql  asyncdbt_\w+  last used 20", listed.stdout)
+    assert re.match(r"postgresql  asyncdbt_\w+  dropped", dropped.stdout)
+    assert "" == after.stdout
+
+
+@pytest.mark.parametrize(("age", "goes"), [("1s", True), ("1h", False)])
+def test_what_may_live_elsewhere_goes_by_its_age(
+    command: Command, place_of_runs: str, age: str, *, goes: bool
+) -> None:
+    """Whether a process of another pid namespace lives, nobody can tell."""
+    place = Path(place_of_runs) / "asyncdb-abcdefgh"
+    place.mkdir(mode=0o700)
+    tag = replace(OwnerTag.here(), namespace="pid:[1]").text()
+    (place / "owner.json").write_text(tag)
+    os.utime(place / "owner.json", (time.time() - 60, time.time() - 60))
+    without = command("sweep", TMPDIR=place_of_runs).stdout
+    by_age = command("sweep", "--older-than", age, TMPDIR=place_of_runs).stdout
+
+    assert "" == without
+    assert goes == (str(place) in by_age)
+
+
+def test_an_age_that_is_none_is_refused(command: Command) -> None:
+    """With those that may be written."""
+    done = command("sweep", "--older-than", "soon")
+
+    assert 2 == done.returncode
+    assert "'soon' is no age; write 90m, 12h or 7d" in done.stderr

