@@ -7,11 +7,12 @@ PIP = $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 PYTEST = $(abspath $(VENV))/bin/python -m pytest -n $(WORKERS)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test coverage lint typing docs check benchmark clean
+.PHONY: help demo test faults coverage lint typing docs check benchmark clean
 
 help:
 	@echo "make demo       the example's suite on SQLite and on an embedded PostgreSQL"
 	@echo "make test       the whole suite, on all that this machine has"
+	@echo "make faults     runs in which something dies, and runs of many workers (minutes)"
 	@echo "make check      lint, typing and test"
 	@echo "make coverage   the whole suite, measured"
 	@echo "make benchmark  ms per test, against what people use today"
@@ -29,6 +30,10 @@ coverage: $(VENV)/test
 	$(VENV)/bin/python -m coverage run -m pytest -n $(WORKERS)
 	$(VENV)/bin/python -m coverage combine --quiet
 	$(VENV)/bin/python -m coverage report
+
+faults: $(VENV)/test
+	$(PYTEST) tests/faults/test_faults.py
+	$(VENV)/bin/python -m pytest tests/faults/test_scale.py
 
 docs: $(VENV)/test
 	$(PYTEST) tests/docs

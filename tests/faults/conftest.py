@@ -1,0 +1,175 @@
+"""Whole runs of a project, in which something dies, and what is left of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import psutil
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PATIENCE: Final = 300.0  # sixteen workers start on however few cores
+MEMORY: Final = Path("/dev/shm")  # noqa: S108 - looked into only
+MODELS: Final = """
+    from sqlalchemy import String
+    from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+    class Base(DeclarativeBase):
+        pass
+
+    class User(Base):
+        __tablename__ = "users"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str] = mapped_column(String(50), unique=True)
+"""
+CONFTEST: Final = """
+    import os
+    from pathlib import Path
+
+    import pytest
+    from models import Base
+
+    @pytest.fixture(scope="session")
+    def asyncdb_schema():
+        async def build(connection):
+            with open("builds", "a") as file:
+                file.write("built\\n")
+            await connection.run_sync(Base.metadata.create_all)
+        return build
+"""
+TESTS: Final = """
+    import asyncio, os
+    from pathlib import Path
+
+    import pytest
+    from models import User
+    from sqlalchemy import func, select
+
+    @pytest.mark.parametrize("number", range(int(os.environ["TESTS"])))
+    async def test_it(db_session, number):
+        assert 0 == await db_session.scalar(select(func.count()).select_from(User))
+        db_session.add(User(name="ann"))
+        await db_session.commit()
+        Path("began", f"{os.getpid()}-{number}").touch()
+        await asyncio.sleep(float(os.environ["SECONDS"]))
+        assert 1 == await db_session.scalar(select(func.count()).select_from(User))
+"""
+INI: Final = """
+    [pytest]
+    asyncio_mode = auto
+    asyncio_default_fixture_loop_scope = function
+"""
+
+
+@dataclass
+class Site:
+    """A project, and a place of runs that is its own: what is in it is of its runs."""
+
+    folder: Path
+    place: Path
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+
+    def start(
+        self, *options: str, tests: int = 40, seconds: float = 0.05, before: str = ""
+    ) -> subprocess.Popen[str]:
+        """Start pytest; `before` is a command that it is run by."""
+        said = {"TESTS": str(tests), "SECONDS": str(seconds), "TMPDIR": str(self.place)}
+        kept = {name: value for name, value in os.environ.items() if name != "ASYNCDB"}
+        run = subprocess.Popen(
+            [*before.split(), sys.executable, "-m", "pytest", "-q", *options],
+            cwd=self.folder,
+            env=kept | said,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.started.append(run)
+        return run
+
+    def passes(self, *options: str, tests: int = 10) -> None:
+        """Check that a whole run passes."""
+        run = self.start(*options, tests=tests, seconds=0.0)
+        output = ended(run)
+
+        assert 0 == run.returncode, output
+
+    def wait_for(self, tests: int) -> list[int]:
+        """Wait until so many tests have begun; the processes that they run in."""
+        end = time.monotonic() + PATIENCE
+        while len(found := list((self.folder / "began").iterdir())) < tests:
+            assert time.monotonic() < end, [each.poll() for each in self.started]
+            time.sleep(0.01)
+        return sorted({int(each.name.partition("-")[0]) for each in found})
+
+    def forget(self) -> None:
+        """Count the tests that begin from here on."""
+        for each in (self.folder / "began").iterdir():
+            each.unlink()
+
+    @property
+    def server(self) -> psutil.Process:
+        """The server of the only run."""
+        (record,) = self.place.glob("asyncdb-*/server.json")
+        return psutil.Process(json.loads(record.read_text())["pid"])
+
+    @property
+    def builds(self) -> int:
+        """How often a schema was built."""
+        return len((self.folder / "builds").read_text().split())
+
+    def left(self) -> list[str]:
+        """Directories, memory and processes of runs in this place."""
+        there = {*self.place.glob("*asyncdb-*"), *MEMORY.glob("asyncdb-*")}
+        named = [str(each) for each in there if each.name in self._names(there)]
+        return sorted(named) + [str(each) for each in self._processes()]
+
+    def _names(self, there: set[Path]) -> set[str]:
+        """All that this place has seen, so that what is in memory is known by it."""
+        self.seen |= {each.name for each in there if each.parent == self.place}
+        return self.seen
+
+    def _processes(self) -> Iterator[psutil.Process]:
+        for process in psutil.process_iter(["cmdline"]):
+            words = process.info["cmdline"] or []
+            if any(str(self.place) in word for word in words):
+                yield process
+
+
+def ended(run: subprocess.Popen[str]) -> str:
+    """What a run has said, once it has ended."""
+    output, _ = run.communicate(timeout=PATIENCE)
+    return output
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A project of one model, whose tests write down that they have begun."""
+    for name, text in (
+        ("models.py", MODELS),
+        ("conftest.py", CONFTEST),
+        ("test_it.py", TESTS),
+        ("pytest.ini", INI),
+    ):
+        (tmp_path / name).write_text(textwrap.dedent(text))
+    (tmp_path / "began").mkdir()
+    with tempfile.TemporaryDirectory(prefix="asyncdbtest-", dir="/tmp") as place:
+        Path(place).chmod(0o755)
+        made = Site(tmp_path, Path(place))
+        yield made
+        for run in made.started:
+            if run.poll() is None:
+                run.send_signal(signal.SIGKILL)
+            run.communicate()

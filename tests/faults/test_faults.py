@@ -1,0 +1,131 @@
+"""What dies while tests run; the next run passes, and nothing of ours is left."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from pytest_asyncdb.provisioning import _search
+from tests.faults.conftest import PATIENCE, ended
+
+if TYPE_CHECKING:
+    from tests.faults.conftest import Site
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def database(request: pytest.FixtureRequest) -> str:
+    """Each product that a server of our own can be started of."""
+    if request.param == "mariadb" and not _search.available("mariadb"):
+        pytest.skip("no mariadb server is installed")
+    return f"--asyncdb={request.param}"
+
+
+def kill(pid: int) -> None:
+    """Kill -9, and wait until nobody sees the process any more."""
+    process = psutil.Process(pid)
+    process.kill()
+    process.wait(PATIENCE)
+
+
+def test_a_worker_is_killed(site: Site, database: str) -> None:
+    """Xdist starts another one; its run leaves nothing, the killed one's neither."""
+    run = site.start("-n2", database)
+    workers = site.wait_for(4)
+    os.kill(workers[0], 9)
+    output = ended(run)
+
+    assert "1 failed, 39 passed" in output or "crashed" in output
+    assert [] == site.left()
+    site.passes("-n2", database)
+    assert [] == site.left()
+
+
+def test_the_controller_is_killed(site: Site, database: str) -> None:
+    """Its workers end by themselves; what it owned goes with the next run."""
+    run = site.start("-n2", database)
+    workers = site.wait_for(4)
+    run.kill()
+    ended(run)
+    for worker in workers:
+        if psutil.pid_exists(worker):
+            psutil.Process(worker).wait(PATIENCE)
+    site.passes("-n2", database)
+
+    assert [] == site.left()
+
+
+def test_the_server_is_killed(site: Site, database: str) -> None:
+    """The tests fail, each in its time; the run ends and leaves nothing."""
+    run = site.start("-n2", database)
+    site.wait_for(4)
+    site.server.kill()
+    output = ended(run)
+
+    assert 1 == run.returncode
+    assert "failed" in output
+    assert [] == site.left()
+    site.passes("-n2", database)
+    assert [] == site.left()
+
+
+def test_a_run_without_workers_is_killed(site: Site, database: str) -> None:
+    """It was controller and worker at once."""
+    run = site.start(database)
+    site.wait_for(2)
+    run.kill()
+    ended(run)
+    site.passes(database)
+
+    assert [] == site.left()
+
+
+@pytest.fixture
+def namespace() -> str:
+    """A command that runs another in a pid namespace of its own, and ends it."""
+    words = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    if subprocess.run([*words, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("this user may not make a pid namespace")
+    return " ".join(words)
+
+
+def test_another_pid_namespace_leaves_a_living_run_alone(
+    site: Site, database: str, namespace: str
+) -> None:
+    """From there its process cannot be seen; unknown means alive."""
+    run = site.start("-n2", database, tests=60)
+    site.wait_for(2)
+    beside = site.start("-n2", database, tests=5, before=namespace)
+    outputs = ended(beside), ended(run)
+
+    assert [0, 0] == [beside.returncode, run.returncode], outputs
+    assert [] == site.left()
+
+
+def test_what_died_in_another_pid_namespace_is_left_alone(
+    site: Site, namespace: str
+) -> None:
+    """Nobody here can know that it died: that takes a word with an age."""
+    run = site.start("--asyncdb=postgresql", before=namespace)
+    site.wait_for(2)
+    run.kill()
+    ended(run)
+    time.sleep(0.2)  # the namespace ends with its first process
+    site.passes("--asyncdb=postgresql")
+    stays = [each for each in site.place.glob("asyncdb-*") if each.suffix != ".s"]
+    swept = subprocess.run(
+        [sys.executable, "-m", "pytest_asyncdb", "sweep", "--older-than", "0s"],
+        env=os.environ | {"TMPDIR": str(site.place)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+    assert 1 == len(stays)
+    assert f"removed {stays[0]}" in swept.stdout
+    assert [] == site.left()
