@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         StatementInFlight as StatementInFlight,
         TargetRefused as TargetRefused,
         TemplateBuildFailed as TemplateBuildFailed,
+        TooManyWorkers as TooManyWorkers,
         TransactionControlRefused as TransactionControlRefused,
         UnknownBackend as UnknownBackend,
         UnrequestedConnection as UnrequestedConnection,
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
         sweep as sweep,
     )
     from pytest_asyncdb.settings import (
+        ServerOptions as ServerOptions,
         Settings as Settings,
         Target as Target,
         mask as mask,
@@ -121,6 +123,7 @@ _PLACES: Final = {
         "StatementInFlight",
         "TargetRefused",
         "TemplateBuildFailed",
+        "TooManyWorkers",
         "TransactionControlRefused",
         "UnknownBackend",
         "UnrequestedConnection",
@@ -140,6 +143,7 @@ _PLACES: Final = {
         "sweep",
     ),
     "settings": (
+        "ServerOptions",
         "Settings",
         "Target",
         "mask",
@@ -189,6 +193,7 @@ __all__ = [
     "Seed",
     "ServerBackend",
     "ServerFailed",
+    "ServerOptions",
     "ServerUnreachable",
     "SettingRefused",
     "Settings",
@@ -197,6 +202,7 @@ __all__ = [
     "Target",
     "TargetRefused",
     "TemplateBuildFailed",
+    "TooManyWorkers",
     "TransactionControlRefused",
     "UnknownBackend",
     "UnrequestedConnection",

@@ -38,6 +38,7 @@ __all__ = [
     "StatementInFlight",
     "TargetRefused",
     "TemplateBuildFailed",
+    "TooManyWorkers",
     "TransactionControlRefused",
     "UnknownBackend",
     "UnrequestedConnection",
@@ -660,6 +661,25 @@ class ServerUnreachable(ProvisioningError):
             remedies=[
                 "check that the server runs and that host and port are right",
                 "use a server of our own: --asyncdb=postgresql@embedded",
+            ],
+        )
+
+
+class TooManyWorkers(ProvisioningError):
+    """A server admits fewer connections than the run's workers need."""
+
+    @classmethod
+    def of(cls, workers: int, each: int, free: int) -> Self:
+        """Every worker needs `each`; the server has `free` left."""
+        most = max(free // each, 1)
+        return cls(
+            f"{workers} workers need {workers * each} connections, and the server has"
+            f" {free} left",
+            tried=["the server's own count: max_connections, less those in use"],
+            remedies=[
+                f"run at most {most} workers: -n {most}",
+                "raise the server's max_connections",
+                "wait until other runs on the server have ended",
             ],
         )
 

@@ -2,8 +2,9 @@
 # Prepares a data directory as the official image does, as far as tests need it, then
 # runs the server.
 set -eu
-: "${MARIADB_ROOT_PASSWORD:=${MYSQL_ROOT_PASSWORD:-}}" "${MARIADB_DATABASE:=}"
-: "${MARIADB_USER:=}" "${MARIADB_PASSWORD:=}"
+: "${MARIADB_ROOT_PASSWORD:=${MYSQL_ROOT_PASSWORD:-}}"
+: "${MARIADB_DATABASE:=${MYSQL_DATABASE:-}}"
+: "${MARIADB_USER:=${MYSQL_USER:-}}" "${MARIADB_PASSWORD:=${MYSQL_PASSWORD:-}}"
 data=/var/lib/mysql sockets=/run/mysqld
 case "${1:--}" in -*) set -- mariadbd "$@" ;; esac
 

@@ -150,6 +150,8 @@ class ServerBackend(Backend):
     """SQL: the name of the database of this session."""
     role: ClassVar[str]
     """SQL: the name of this role."""
+    free_connections: ClassVar[str]
+    """SQL: how many more connections the server admits, as it counts them now."""
     keep_alive: ClassVar[Sequence[str]]
     """Statements that keep an idle session from being ended, and quiet."""
     own_mark: ClassVar[str]

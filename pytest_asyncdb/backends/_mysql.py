@@ -60,6 +60,9 @@ class _Family(ServerBackend):
     )
     current = "SELECT database()"
     role = "SELECT current_user()"
+    free_connections = (
+        "SELECT @@max_connections - count(*) FROM information_schema.processlist"
+    )
     keep_alive = (
         "SET SESSION wait_timeout = 86400",
         "SET SESSION sql_notes = 0",  # else drivers log what IF EXISTS has to say

@@ -86,6 +86,12 @@ class PostgreSQL(ServerBackend):
     )
     current = "SELECT current_database()"
     role = "SELECT current_user"
+    free_connections = (
+        "SELECT current_setting('max_connections')::int"
+        " - current_setting('superuser_reserved_connections')::int"
+        " - (SELECT count(*) FROM pg_stat_activity"
+        " WHERE backend_type = 'client backend')::int"
+    )
     keep_alive = (
         (
             "SELECT set_config(name, '0', false) FROM pg_settings"

@@ -135,8 +135,10 @@ class Databases:
         *,
         directories: Sequence[Path] | None = None,
         worker: str = "main",
+        workers: int = 1,
         say: Callable[[str], None] | None = None,
     ) -> None:
+        self._workers = workers
         self._say = say
         self._settings = settings
         self._directories = directories
@@ -157,6 +159,7 @@ class Databases:
                 keep=self._settings.keep,
                 server=self._settings.server(target.product),
                 reuse=self._settings.reuse,
+                workers=self._workers,
                 say=self._say,
             )
             self._made[index] = WorkerDatabase(target, run, self._settings)

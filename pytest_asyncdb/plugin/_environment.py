@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 WORKER: Final = "PYTEST_XDIST_WORKER"
+WORKERS: Final = "PYTEST_XDIST_WORKER_COUNT"
 _HANDOVER: Final = "ASYNCDB_RUN_DIRECTORIES"
 _ALIASES: Final = {"postgres": "postgresql"}
 

@@ -80,11 +80,13 @@ class Suite:
         if self._databases is None:
             check_sqlalchemy()
             from pytest_asyncdb.plugin._databases import Databases
+            from pytest_asyncdb.plugin._environment import WORKERS
 
             self._databases = Databases(
                 self.settings,
                 directories=self._directories,
                 worker=self._worker,
+                workers=int(os.environ.get(WORKERS, "1")),
                 say=lambda text: say(self._config, text),
             )
         return self._databases

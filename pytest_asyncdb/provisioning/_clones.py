@@ -103,7 +103,6 @@ class Clones:
 
     def _digest(self, material: str, options: Mapping[str, Any]) -> str:
         """What a template is called after: all that has made it as it is."""
-        self.administration.scalar("SELECT 1")  # so that the version is known
         parts = (
             version("pytest-asyncdb"),
             self.administration.backend.name,

@@ -46,7 +46,7 @@ def initialised(installation: Installation, account: Account, room: Path) -> Pat
     """The cached data directory for a server; made in `room` when it is missing."""
     cache = cache_directory()
     version = ".".join(map(str, installation.version))
-    key = _key(installation, account)
+    key = _key(cache, installation, account)
     entry = cache / f"{installation.product}-{version}-{key}"
     if not entry.is_dir():
         _remove_abandoned(cache)
@@ -75,9 +75,29 @@ def _cache_home() -> Path:
     return Path(tempfile.gettempdir()) / f"asyncdb-cache-{getpass.getuser()}"
 
 
-def _key(installation: Installation, account: Account) -> str:
-    material = [_LAYOUT, installation.digest(), *installation.recipe(account)]
+def _key(cache: Path, installation: Installation, account: Account) -> str:
+    digest = _digest(cache, installation)
+    material = [_LAYOUT, digest, *installation.recipe(account)]
     return hashlib.sha256(json.dumps(material).encode()).hexdigest()[:16]
+
+
+def _digest(cache: Path, installation: Installation) -> str:
+    """The hash of a program, written down: 50 MB are not read again for each run.
+
+    It is another program once its file is another one, or was changed (inode, size,
+    and the time of the last change of its content or its metadata).
+    """
+    found = installation.program.stat()
+    said = (str(installation.program), found.st_ino, found.st_size, found.st_ctime_ns)
+    name = hashlib.sha256(repr(said).encode()).hexdigest()[:16]
+    known = cache / f"program-{name}"
+    with suppress(FileNotFoundError):
+        return known.read_text()
+    digest = installation.digest()
+    fresh = cache / f".new-{name}-{os.getpid()}"
+    fresh.write_text(digest)
+    fresh.replace(known)
+    return digest
 
 
 def _fill(entry: Path, data: Path, owner: Account) -> None:
@@ -94,8 +114,12 @@ def _fill(entry: Path, data: Path, owner: Account) -> None:
 def _remove_abandoned(cache: Path) -> None:
     for fresh in cache.glob(".new-*"):
         with suppress(FileNotFoundError):
-            if time.time() - fresh.stat().st_mtime > _ABANDONED:
+            if time.time() - fresh.stat().st_mtime < _ABANDONED:
+                continue
+            if fresh.is_dir():
                 shutil.rmtree(fresh, ignore_errors=True)
+            else:
+                fresh.unlink()
 
 
 def _copy_tree(source: str, target: str, account: Account) -> None:

@@ -141,7 +141,7 @@ class Container(OwnServer):
             directory=self._home.directory,
             port=kind.port,
             environment=kind.filled(record.password),
-            options=kind.arguments(self._server.options),
+            options=kind.arguments(self._options),
             data=kind.data,
         )
         return self._answering(engine, container, record)

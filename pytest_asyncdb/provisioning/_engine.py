@@ -170,10 +170,12 @@ class Engine:
         return removed
 
     def addresses(self, container: Container, port: int) -> list[tuple[str, int]]:
-        """Where a container's port may be reached, the likeliest place first.
+        """Where a container's port may be reached, the best place first.
 
-        From inside of another container that is the engine's host by its gateway, or
-        the container itself where both are on one network.
+        That is the engine's proxy on this host: it closes connections when the
+        container dies, where from a network without it nobody answers any more. From
+        inside of another container it is the engine's host by its gateway, or the
+        container itself where both are on one network.
         """
         from testcontainers.core.config import testcontainers_config
 
@@ -185,15 +187,22 @@ class Engine:
         networks = list(settings["Networks"].values())
         places = {
             "docker_host": [(self._tc.host(), each) for each in mapped],
-            "bridge_ip": [(each["IPAddress"], port) for each in networks],
             "gateway_ip": [
                 (each["Gateway"], one) for each in networks for one in mapped
             ],
+            "bridge_ip": [(each["IPAddress"], port) for each in networks],
         }
         mode = testcontainers_config.connection_mode_override
-        chosen = places.values() if mode is None else [places[mode.value]]
+        chosen = [*places.values()] if mode is None else [places[mode.value]]
+        if mode is None and self._is_by_socket:
+            chosen.insert(0, [("127.0.0.1", each) for each in mapped])
         found = [place for several in chosen for place in several if place[0]]
         return list(dict.fromkeys(found))
+
+    @property
+    def _is_by_socket(self) -> bool:
+        """Whether the engine is asked through a socket of this machine's."""
+        return self._docker.api.base_url.startswith("http+docker://")
 
     @property
     def _network(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_asyncdb.errors import AsyncDBError, SourceUnavailable
+from pytest_asyncdb.errors import AsyncDBError, SourceUnavailable, TooManyWorkers
 from pytest_asyncdb.provisioning._administration import Administration
 from pytest_asyncdb.provisioning._borrowed import Borrowed
 from pytest_asyncdb.provisioning._clones import Clones
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["External"]
 
 _RECORD: Final = "external.json"
+_CONNECTIONS: Final = 2
+"""Of each worker: one for its tests, and one on which databases are made."""
 
 
 class External(Source):
@@ -95,11 +97,19 @@ class External(Source):
         with self._place.locked():
             if self._place.read(_RECORD) is None:
                 sweep_server(administration)
+                self._check_connections(administration)
                 self._place.write(_RECORD, "used")
             with self._progress.step("building the template database"):
                 clones.ensure_template(build, options)
         clones.replace()
         return self._described(administration, clones.url, clones.replace)
+
+    def _check_connections(self, administration: Administration) -> None:
+        """Raise `TooManyWorkers` before the server would refuse one of them."""
+        workers = self._setting.workers
+        free = int(administration.scalar(administration.backend.free_connections))
+        if free + 1 < workers * _CONNECTIONS:  # this one is counted already
+            raise TooManyWorkers.of(workers, _CONNECTIONS, free + 1)
 
     def _lent(
         self,

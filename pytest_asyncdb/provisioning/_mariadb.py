@@ -34,7 +34,6 @@ TUNING: Final = {
     "innodb-use-native-aio": "0",  # a machine has only so many, and tests need none
     "character-set-server": "utf8mb4",
     "default-time-zone": "+00:00",
-    "max-connections": "200",
 }
 """What every server of ours is told: its data end with it, and UTC is everywhere."""
 

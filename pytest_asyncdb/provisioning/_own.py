@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pytest_asyncdb.errors import AsyncDBError
 from pytest_asyncdb.provisioning._administration import Administration
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from pytest_asyncdb.typing import SchemaBuilder
 
 __all__ = ["OwnServer"]
+
+
+_CONNECTIONS: Final = 200
+_EACH: Final = 4
+"""Connections for each worker: two of ours, and some of the tests' own."""
+_SPARE: Final = 20
 
 
 class OwnServer(Source):
@@ -66,6 +72,7 @@ class OwnServer(Source):
         clones = self._clones = self._cloning()
         with self._place.locked():
             self._attach(clones.administration)
+            clones.administration.scalar("SELECT 1")
             with self._progress.step("building the template database"):
                 clones.ensure_template(build, options)
         clones.replace()
@@ -132,6 +139,12 @@ class OwnServer(Source):
     @abstractmethod
     def _stop(self) -> list[str]:
         """Stop the server and remove what it has; returns what could not be."""
+
+    @property
+    def _options(self) -> dict[str, str]:
+        """What the server is told besides what all of ours are."""
+        wanted = max(_CONNECTIONS, self._setting.workers * _EACH + _SPARE)
+        return {"max_connections": str(wanted), **self._server.options}
 
     def _run_sql(self, administration: Administration) -> None:
         """Let the server's superuser say what the project wants it to."""

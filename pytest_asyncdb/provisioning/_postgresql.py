@@ -40,7 +40,6 @@ TUNING: Final = {
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
-    "max_connections": "200",
     "shared_buffers": "32MB",
     "huge_pages": "off",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 from abc import abstractmethod
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_asyncdb.errors import ServerFailed, SourceUnavailable
@@ -79,8 +80,7 @@ class PrivateServer(OwnServer):
         if self._server.tcp:
             self._start(self._opened())  # which says so if it has ended
         else:
-            self._start(Door(self._home.sockets))
-        administration.scalar("SELECT 1")
+            self._start(Door(self._home.sockets), administration)
 
     def _is_running(self) -> bool:
         return is_running(self._home)
@@ -89,27 +89,37 @@ class PrivateServer(OwnServer):
         stop_server(self._home)
         return []
 
-    def _start(self, door: Door) -> None:
-        """Start the server unless it runs; the caller holds its lock."""
+    def _start(self, door: Door, given: Administration | None = None) -> None:
+        """Start the server unless it runs; the caller holds its lock.
+
+        `given` is a connection through its socket, if there is one to be used.
+        """
         programs = PROGRAMS[self._target.product]
+        with ExitStack() as stack:
+            stack.enter_context(self._progress.step(f"starting {self._target.product}"))
+
+            def launch() -> Launch:
+                inside = given or self._inside(door)
+                if given is None:
+                    stack.callback(inside.close)
+
+                def prepare() -> None:
+                    if door.port:
+                        statements = programs.lock(door)
+                        inside.execute("setting the server's password", *statements)
+                    self._run_sql(inside)
+
+                found = self.find(self._target)
+                return Launch(found, door, self._options, inside.probe, prepare)
+
+            attach_or_start(self._home, launch, again=self._setting.reuse)
+
+    def _inside(self, door: Door) -> Administration:
+        """A connection through the socket, which no password is needed for."""
         drivername = f"{self._target.product}+{self._driver}"
         maintenance = self._server_backend().maintenance
-        inside = self._administration(programs.url(drivername, door, maintenance))
-
-        def prepare() -> None:
-            if door.port:
-                inside.execute("setting the server's password", *programs.lock(door))
-            self._run_sql(inside)
-
-        def launch() -> Launch:
-            found, options = self.find(self._target), self._server.options
-            return Launch(found, door, options, inside.probe, prepare)
-
-        with self._progress.step(f"starting {self._target.product}"):
-            try:
-                attach_or_start(self._home, launch, again=self._setting.reuse)
-            finally:
-                inside.close()
+        url = PROGRAMS[self._target.product].url(drivername, door, maintenance)
+        return self._administration(url)
 
     # -------------------------------------------------------------------- the port
     def _opened(self) -> Door:

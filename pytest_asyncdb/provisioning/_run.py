@@ -51,9 +51,10 @@ class Run:
     The controller (or the only process) gives no `directory` and owns what it makes;
     each xdist worker attaches with the controller's. Nothing is started until
     `database()`. `server` is for a server that the run starts, which with `reuse` stays
-    for later runs; `say` is told, from a thread, what takes more than a second. Raises
-    `UnknownBackend`, `DriverMissing` or `SourceUnavailable` when the target cannot be
-    had in this environment at all.
+    for later runs; `workers` is how many processes of the run have a database; `say` is
+    told, from a thread, what takes more than a second. Raises `UnknownBackend`,
+    `DriverMissing` or `SourceUnavailable` when the target cannot be had in this
+    environment at all.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Run:
         keep: bool = False,
         server: ServerOptions | None = None,
         reuse: bool = False,
+        workers: int = 1,
         say: Callable[[str], None] | None = None,
     ) -> None:
         self._thread = LoopThread()
@@ -84,6 +86,7 @@ class Run:
                 progress=Progress(say),
                 server=server or ServerOptions(),
                 reuse=reuse,
+                workers=workers,
             )
         )
         self.driver = driver

@@ -39,6 +39,8 @@ class Setting:
     server: ServerOptions
     reuse: bool = False
     """Whether a server that the run starts is to stay for later runs."""
+    workers: int = 1
+    """How many processes of the run have a database each."""
 
 
 class Source(ABC):

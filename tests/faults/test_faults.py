@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from pytest_asyncdb.errors import SourceUnavailable
 from pytest_asyncdb.provisioning import _search
+from pytest_asyncdb.provisioning._engine import connected
 from tests.faults.conftest import PATIENCE, ended
 
 if TYPE_CHECKING:
@@ -72,6 +75,32 @@ def test_the_server_is_killed(site: Site, database: str) -> None:
     assert [] == site.left()
     site.passes("-n2", database)
     assert [] == site.left()
+
+
+def test_the_container_is_killed(site: Site) -> None:
+    """As the server is; the container is removed though it has ended."""
+    try:
+        with connected() as engine:
+            if not any(name.startswith("postgres:") for name in engine.images()):
+                pytest.skip("the engine has no image of postgres")
+    except SourceUnavailable as error:
+        pytest.skip(error.cause)
+    run = site.start("-n2", "--asyncdb=postgresql@container")
+    site.wait_for(4)
+    (record,) = site.place.glob("asyncdb-*/container.json")
+    name = json.loads(record.read_text())["name"]
+    with connected() as engine:
+        container = engine.find(name)
+        assert container is not None
+        container.kill()
+    output = ended(run)
+
+    assert 1 == run.returncode
+    assert "failed" in output
+    assert [] == site.left()
+    with connected() as engine:
+        assert engine.find(name) is None
+    site.passes("-n2", "--asyncdb=postgresql@container")
 
 
 def test_a_run_without_workers_is_killed(site: Site, database: str) -> None:

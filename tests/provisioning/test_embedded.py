@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pwd
 import socket
@@ -28,7 +29,7 @@ from pytest_asyncdb.provisioning import (
     _server,
     _wheel,
 )
-from pytest_asyncdb.provisioning._cluster import cache_directory
+from pytest_asyncdb.provisioning._cluster import _digest, cache_directory
 from pytest_asyncdb.provisioning._process import Process, processes_in
 
 if TYPE_CHECKING:
@@ -225,6 +226,23 @@ def test_a_cache_that_others_may_read_is_refused(
 
     with pytest.raises(CacheRefused, match="its mode is 0755, not 0700"):
         run.database(build)
+
+
+def test_a_program_is_read_again_when_it_was_changed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An update of the package keeps the path; the data of the old one must not do."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    server = _postgresql.PostgreSQL((18,), tmp_path / "pg")
+    server.program.parent.mkdir(parents=True)
+    digests = []
+    for text in ("one", "one", "two"):
+        if not server.program.exists() or server.program.read_text() != text:
+            server.program.write_text(text)
+        digests.append(_digest(cache_directory(), server))
+
+    assert digests[0] == digests[1] == hashlib.sha256(b"one").hexdigest()
+    assert digests[2] == hashlib.sha256(b"two").hexdigest()
 
 
 @as_root

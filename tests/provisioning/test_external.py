@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import signal
 from typing import TYPE_CHECKING
 
@@ -13,8 +15,9 @@ from pytest_asyncdb.errors import (
     DatabaseRefused,
     LeftBehind,
     TemplateBuildFailed,
+    TooManyWorkers,
 )
-from pytest_asyncdb.provisioning import _template
+from pytest_asyncdb.provisioning import Run, _template
 from pytest_asyncdb.provisioning._marks import Mark
 from pytest_asyncdb.provisioning._naming import OwnerTag, new_short
 
@@ -244,6 +247,22 @@ def test_a_server_that_is_gone_at_the_end_is_said(
     with pytest.raises(LeftBehind):
         run.close()
     assert not run.directory.exists()
+
+
+def test_more_workers_than_connections_are_refused_before_the_server_does(
+    build: Build, server: Server, before: list[str]
+) -> None:
+    """With how many there may be."""
+    with (
+        contextlib.closing(Run(server.target(), workers=150)) as refused,
+        pytest.raises(TooManyWorkers, match="150 workers need 300") as caught,
+    ):
+        refused.database(build)
+    (most,) = re.findall(r"-n (\d+)", caught.value.remedies[0])
+    with contextlib.closing(Run(server.target(), workers=int(most))) as run:
+        run.database(build)
+
+    assert before == server.databases()
 
 
 class TestLimitedRole:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from pytest_asyncdb.errors import DatabaseRefused, ServerUnreachable
+from pytest_asyncdb.errors import DatabaseRefused, ServerUnreachable, TooManyWorkers
 from pytest_asyncdb.provisioning import Run, _search
 from pytest_asyncdb.provisioning._marks import Mark
 from pytest_asyncdb.provisioning._naming import OwnerTag, new_short
-from pytest_asyncdb.settings import Target
+from pytest_asyncdb.settings import Target, parse_target
 from tests.provisioning.conftest import Build, rows
 
 if TYPE_CHECKING:
@@ -110,6 +111,20 @@ def test_the_database_is_our_own_and_goes_with_the_run(
     assert database.durable
     assert [(1, "seed")] == seed
     assert str(database.url.database) in during
+    assert before == ours(server)
+
+
+def test_more_workers_than_connections_are_refused_before_the_server_does(
+    build: Build, server: MariaServer, before: list[str]
+) -> None:
+    """By the server's own count."""
+    target = parse_target(server.word(DRIVERS[0]))
+    with (
+        contextlib.closing(Run(target, workers=150)) as run,
+        pytest.raises(TooManyWorkers, match="150 workers need 300"),
+    ):
+        run.database(build)
+
     assert before == ours(server)
 
 

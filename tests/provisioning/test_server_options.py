@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_asyncdb.errors import DatabaseFailed, ServerFailed
-from pytest_asyncdb.provisioning import _private, _search
-from pytest_asyncdb.settings import ServerOptions
+from pytest_asyncdb.provisioning import Run, _private, _search
+from pytest_asyncdb.settings import ServerOptions, parse_target
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
-    from pytest_asyncdb.provisioning import Run
     from tests.provisioning.conftest import Build, MakeRun, Rows
 
 SQL = {
@@ -62,6 +62,19 @@ def test_a_setting_of_the_projects_is_above_ours(
     run = make_run(word, server=ServerOptions(options={name: value}))
 
     assert [(value,)] == rows(run.database(build).url, question)
+
+
+@pytest.mark.parametrize(("workers", "admits"), [(1, 200), (100, 420)])
+def test_a_server_admits_what_the_workers_need(
+    build: Build, rows: Rows, word: str, workers: int, admits: int
+) -> None:
+    """However many they are."""
+    with contextlib.closing(Run(parse_target(word), workers=workers)) as run:
+        url = run.database(build).url
+        question = {"postgresql": "SHOW max_connections"}
+        sql = question.get(product_of(word), "SELECT @@max_connections")
+
+        assert admits == int(rows(url, sql)[0][0])
 
 
 def test_a_setting_that_the_server_refuses_is_in_its_log(
