@@ -16,7 +16,8 @@ __all__ = ["Backend", "Capability", "Driver", "Script", "ServerBackend"]
 Script: TypeAlias = "Generator[str | tuple[str, ...], list[tuple[Any, ...]], None]"
 """Statements one after the other; each is answered by the rows that it returned.
 
-Several in a tuple are sent together, and answered by none.
+Several in a tuple are sent together, and answered by none. An error of the driver is
+raised where the statement was yielded.
 """
 
 

@@ -72,11 +72,16 @@ class ThreadLoop(Bridge):
             tasks.append(self._loop.create_task(_spawn(fn, args)))
             tasks[0].add_done_callback(lambda _: ended.set())
 
-        self._loop.call_soon_threadsafe(start)
-        try:
+        def cancel() -> None:
+            _cancel_all(tasks)
+            if not tasks:
+                ended.set()
+
+        try:  # Ctrl-C may strike as soon as it has been started
+            self._loop.call_soon_threadsafe(start)
             ended.wait()
         except BaseException:
-            self._loop.call_soon_threadsafe(_cancel_all, tasks)
+            self._loop.call_soon_threadsafe(cancel)
             ended.wait(DRAIN_SECONDS)
             raise
         return tasks[0].result()

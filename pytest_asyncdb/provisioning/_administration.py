@@ -177,7 +177,12 @@ class Administration:
         try:
             statement = next(script)
             while True:
-                statement = script.send(await _answer(connection, statement))
+                try:
+                    answer = await _answer(connection, statement)
+                except DBAPIError as error:
+                    statement = script.throw(error)
+                else:
+                    statement = script.send(answer)
         except StopIteration:
             return
         except Exception:

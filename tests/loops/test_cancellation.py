@@ -17,7 +17,9 @@ import uvloop
 from sqlalchemy import text
 
 from pytest_asyncdb.errors import StatementInFlight
-from tests.loops.conftest import on_servers
+from pytest_asyncdb.isolation._bridge import await_
+from pytest_asyncdb.isolation._thread import ThreadLoop
+from tests.loops.conftest import GUARD_SECONDS, on_servers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -323,3 +325,33 @@ def test_ctrl_c_at_any_moment_leaves_the_next_test_a_connection(
     isolation.open("the next")
 
     assert ["next"] == asyncio.run(_added(app, "next"))
+
+
+def test_ctrl_c_right_after_the_start_ends_the_statement(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before anybody waits for it; else it would meet the next one's."""
+    bridge = ThreadLoop()
+    real: Callable[..., object] = bridge._loop.call_soon_threadsafe
+    began, ended = threading.Event(), list[bool]()
+
+    def work() -> None:
+        began.set()
+        try:
+            await_(asyncio.sleep(GUARD_SECONDS))
+        finally:
+            ended.append(True)
+
+    def struck(callback: Callable[..., object], *arguments: object) -> None:
+        real(callback, *arguments)
+        monkeypatch.undo()
+        began.wait()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bridge._loop, "call_soon_threadsafe", struck)
+    with pytest.raises(KeyboardInterrupt):
+        bridge.block(work)
+    found = list(ended)
+    bridge.close()
+
+    assert [True] == found
