@@ -33,7 +33,7 @@ coverage: $(VENV)/test
 
 faults: $(VENV)/test
 	$(PYTEST) tests/faults/test_faults.py
-	$(VENV)/bin/python -m pytest tests/faults/test_scale.py
+	$(VENV)/bin/python -m pytest tests/faults/test_scale.py tests/clusters
 
 docs: $(VENV)/test
 	$(PYTEST) tests/docs

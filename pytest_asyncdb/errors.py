@@ -148,10 +148,11 @@ class SandboxBroken(IsolationError):
         )
 
     @classmethod
-    def lost(cls, reason: str) -> Self:
-        """The connection is gone; say how."""
+    def lost(cls, database: str, reason: str) -> Self:
+        """The connection to a database is gone; say how."""
         return cls(
             f"the connection of this test was lost: {reason}",
+            tried=[f"a statement on {database}"],
             remedies=["the next test gets another connection; nothing has been kept"],
         )
 
@@ -721,6 +722,27 @@ class DatabaseRefused(ProvisioningError):
             remedies=[
                 "take the database's name out of connect_args, service file and proxy",
             ],
+        )
+
+    @classmethod
+    def reads_only(cls, server: str) -> Self:
+        """It follows another server."""
+        return cls(
+            f"{server} takes no writes",
+            tried=["asked the server: it is a replica, or set to read only"],
+            remedies=[
+                "give the URL of the primary",
+                "let an engine for the replica join the test: asyncdb_capture",
+            ],
+        )
+
+    @classmethod
+    def no_savepoints(cls, server: str) -> Self:
+        """What tests write there could not be rolled back."""
+        return cls(
+            f"tables on {server} have no savepoints, so that no test could be undone",
+            tried=["asked the server: its default storage engine has none"],
+            remedies=["set default_storage_engine = InnoDB on the server"],
         )
 
     @classmethod

@@ -153,6 +153,19 @@ class ServerBackend(Backend):
     """SQL: the name of this role."""
     free_connections: ClassVar[str]
     """SQL: how many more connections the server admits, as it counts them now."""
+    reads_only: ClassVar[str]
+    """SQL: does the server take no writes, as one that follows another?"""
+    savepoints: ClassVar[str]
+    """SQL: do tables take part in savepoints, unless they say otherwise?"""
+    cluster_size: ClassVar[str | None]
+    """SQL for a row whose `Value` counts the nodes that are one database.
+
+    None where the product has no such thing; 0, or no row, where the server has not.
+    """
+    cluster_opening: ClassVar[Sequence[str]]
+    """Statements by which a session waits for what was committed on other nodes."""
+    is_multi_primary: ClassVar[bool] = False
+    """Whether several hosts in one URL are nodes that all take writes."""
     keep_alive: ClassVar[Sequence[str]]
     """Statements that keep an idle session from being ended, and quiet."""
     own_mark: ClassVar[str]

@@ -64,6 +64,14 @@ class _Family(ServerBackend):
     free_connections = (
         "SELECT @@max_connections - count(*) FROM information_schema.processlist"
     )
+    reads_only = "SELECT @@read_only"
+    savepoints = (
+        "SELECT savepoints = 'YES' FROM information_schema.engines"
+        " WHERE support = 'DEFAULT'"
+    )
+    cluster_size = "SHOW STATUS LIKE 'wsrep_cluster_size'"
+    cluster_opening = ("SET SESSION wsrep_sync_wait = 1",)
+    is_multi_primary = True
     keep_alive = (
         "SET SESSION wait_timeout = 86400",
         "SET SESSION sql_notes = 0",  # else drivers log what IF EXISTS has to say

@@ -92,6 +92,10 @@ class PostgreSQL(ServerBackend):
         " - (SELECT count(*) FROM pg_stat_activity"
         " WHERE backend_type = 'client backend')::int"
     )
+    reads_only = "SELECT pg_is_in_recovery()"
+    savepoints = "SELECT true"
+    cluster_size = None
+    cluster_opening = ()
     keep_alive = (
         (
             "SELECT set_config(name, '0', false) FROM pg_settings"

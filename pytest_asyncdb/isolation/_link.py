@@ -164,7 +164,7 @@ class Link:
             self._adopt(SqliteConnection(self.database.open_sqlite()))
             return
         engine = self.engine.sync_engine
-        with unguarded():
+        with unguarded(), self.database.connecting():
             fairy = engine.raw_connection()
         fairy.detach()
         real = fairy.dbapi_connection

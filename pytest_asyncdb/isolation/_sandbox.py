@@ -236,7 +236,7 @@ class Sandbox:
         """After an error: what is left of the connection, the test, the transaction."""
         link = self.link
         if not link.is_usable():
-            self._fail(SandboxBroken.lost(_reason(error)))
+            self._fail(SandboxBroken.lost(link.database.shown, _reason(error)))
         elif not self._stands(error):
             self._fail(SandboxBroken.ended_by(_shortened(sql)))
         elif link.driver.has_failed(link.real(), error):
@@ -413,7 +413,8 @@ class Sandbox:
             "  what helps:\n    - await or cancel the task before the test ends",
         )
         if not self.link.bridge.drain():
-            self._fail(SandboxBroken.lost("a statement could not be ended"))
+            reason = "a statement could not be ended"
+            self._fail(SandboxBroken.lost(self.link.database.shown, reason))
         self.link.turns.give(flight)
 
     def _roll_back(self) -> None:

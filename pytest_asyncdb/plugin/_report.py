@@ -72,8 +72,9 @@ def summary(suite: Suite, *, quiet: bool) -> Iterator[str]:
 
 
 def _name(ready: dict[str, Any]) -> str:
-    bridge = ", through a thread" if ready["bridge"] == "thread" else ""
-    return f"{ready['product']} {ready['version']}, source {ready['source']}{bridge}"
+    bridge = ["through a thread"] if ready["bridge"] == "thread" else []
+    named = f"{ready['product']} {ready['version']}", f"source {ready['source']}"
+    return ", ".join([*named, *bridge, *ready["notes"]])
 
 
 def _worker(ready: dict[str, Any]) -> str:

@@ -183,6 +183,7 @@ class Suite:
                 "version": ".".join(map(str, made.version)),
                 "source": made.source,
                 "bridge": bridge,
+                "notes": made.notes,
                 "seconds": made.seconds,
             }
             for made, bridge in self._databases.used

@@ -59,12 +59,21 @@ class Administration:
             execution_options={"no_parameters": True},  # a % is a %
         )
         self._connection: AsyncConnection | None = None
+        self._nodes = 0
 
     @property
     def version(self) -> tuple[int, ...]:
         """The server's version; a connection must have been made."""
         found = self._engine.dialect.server_version_info or ()
         return tuple(int(part) for part in found)
+
+    @property
+    def nodes(self) -> int:
+        """Those of the cluster that the server is one of; 0: of none.
+
+        A connection must have been made.
+        """
+        return self._nodes
 
     def probe(self) -> str | None:
         """None when a query succeeds within seconds, else what went wrong."""
@@ -139,7 +148,9 @@ class Administration:
         kept = self._connection
         if kept is None or kept.closed or kept.invalidated:
             kept = await self._connect()
-            for statement in self._opening:
+            self._nodes = await self._counted(kept)
+            joining = self.backend.cluster_opening if self._nodes else ()
+            for statement in (*joining, *self._opening):
                 await kept.exec_driver_sql(statement)
             self._connection = kept
         return kept
@@ -147,6 +158,13 @@ class Administration:
     async def _connect(self) -> AsyncConnection:
         with Translated(lambda error: unreachable(error, self._url), stripped=True):
             return await self._engine.connect()
+
+    async def _counted(self, connection: AsyncConnection) -> int:
+        asked = self.backend.cluster_size
+        if asked is None:
+            return 0
+        found = await connection.exec_driver_sql(asked)
+        return sum(int(row.Value) for row in found)
 
     async def _probe(self) -> None:
         async with asyncio.timeout(_PATIENCE):

@@ -62,7 +62,8 @@ class Clones:
         """
         if self.place.read(_RECORD) is not None:
             return
-        material = build.key if self.stays else None
+        apart = not self.stays or self.administration.nodes > 0
+        material = None if apart else build.key
         if material is None:
             name = template_name(self.place.short)
             self._build(name, build, options)

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_asyncdb.errors import WrongSource
+from pytest_asyncdb.provisioning._failure import Translated, shown, unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from sqlalchemy import URL
 
@@ -31,8 +33,22 @@ class Database:
     """Whether the server syncs to disk; False for those that the run starts."""
     remake: Callable[[], None] = field(repr=False)
     copy: Callable[[sqlite3.Connection], None] | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
+    """What is done otherwise than on most servers, for a report."""
     seconds: float = 0.0
     """Time until it was ready, in seconds."""
+
+    @property
+    def shown(self) -> str:
+        """Its URL for a message, without a password."""
+        return shown(self.url)
+
+    def connecting(self) -> AbstractContextManager[None]:
+        """While a connection to it is made: what fails comes out as one error of ours.
+
+        `ServerUnreachable`, which names the server.
+        """
+        return Translated(lambda error: unreachable(error, self.url), stripped=True)
 
     def open_sqlite(
         self, kind: type[sqlite3.Connection] = sqlite3.Connection

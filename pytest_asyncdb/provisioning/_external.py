@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_asyncdb.errors import AsyncDBError, SourceUnavailable, TooManyWorkers
+from pytest_asyncdb.errors import (
+    AsyncDBError,
+    DatabaseRefused,
+    SourceUnavailable,
+    TooManyWorkers,
+)
+from pytest_asyncdb.provisioning._abilities import check, notes
 from pytest_asyncdb.provisioning._administration import Administration
 from pytest_asyncdb.provisioning._borrowed import Borrowed
 from pytest_asyncdb.provisioning._clones import Clones
 from pytest_asyncdb.provisioning._database import Database
+from pytest_asyncdb.provisioning._failure import shown
 from pytest_asyncdb.provisioning._families import drop_family, sweep_server
 from pytest_asyncdb.provisioning._marks import Mark
 from pytest_asyncdb.provisioning._naming import (
@@ -17,6 +25,7 @@ from pytest_asyncdb.provisioning._naming import (
     lock_key,
     template_name,
 )
+from pytest_asyncdb.provisioning._nodes import nodes_for
 from pytest_asyncdb.provisioning._source import Source
 from pytest_asyncdb.provisioning._stored import Stored
 
@@ -53,13 +62,42 @@ class External(Source):
         if setting.target.url is None:
             raise SourceUnavailable.unknown(setting.target.product, self.name, ())
         drivername = f"{setting.target.product}+{setting.driver}"
-        self._given = _named_once(setting.target.url.set(drivername=drivername))
+        given = _named_once(setting.target.url.set(drivername=drivername))
+        self._nodes = nodes_for(setting.place.worker, given)
         self._kept: Administration | None = None
         self._borrowed: Borrowed | None = None
 
+    @cached_property
+    def _given(self) -> URL:
+        """The worker's own node; where only one of them takes writes, that one.
+
+        A driver would look for it at each connect, and find first a standby that does
+        not know of a new database yet.
+        """
+        if self._server_backend().is_multi_primary or len(self._nodes) == 1:
+            return self._nodes[0]
+        return self._primary()
+
+    def _primary(self) -> URL:
+        refused: AsyncDBError = DatabaseRefused.reads_only(shown(self._nodes[0]))
+        for node in self._nodes:
+            administration = Administration(node, self._server_backend(), self._thread)
+            try:
+                check(administration, shown(node))
+            except AsyncDBError as error:
+                refused = error
+            else:
+                return node
+            finally:
+                administration.close()
+        raise refused
+
     @property
     def url(self) -> URL:
-        """Where this worker's database will be, if the role may create one."""
+        """Where this worker's database will be, if the role may create one.
+
+        Connects only where the URL names several hosts of which one takes writes.
+        """
         name = database_name(self._place.short, self._place.worker)
         return self._given.set(database=name)
 
@@ -69,6 +107,7 @@ class External(Source):
         Raises `ServerUnreachable`, or `DatabaseRefused` with nothing touched.
         """
         administration = self._administration()
+        check(administration, shown(self._given))
         if administration.scalar(administration.backend.may_create):
             return self._cloned(administration, build, options)
         return self._lent(administration, build, options)
@@ -84,8 +123,7 @@ class External(Source):
         except AsyncDBError as error:
             return [f"{error.cause}: {'; '.join(error.tried)}"]
         finally:
-            if self._kept is not None:
-                self._kept.close()
+            self._forget()
 
     def _cloned(
         self,
@@ -102,7 +140,7 @@ class External(Source):
             with self._progress.step("building the template database"):
                 clones.ensure_template(build, options)
         clones.replace()
-        return self._described(administration, clones.url, clones.replace)
+        return self._described(administration, clones.url, clones.replace, lent=False)
 
     def _check_connections(self, administration: Administration) -> None:
         """Raise `TooManyWorkers` before the server would refuse one of them."""
@@ -129,10 +167,15 @@ class External(Source):
         with self._place.locked():
             borrowed.take()
         fill()
-        return self._described(administration, given, fill)
+        return self._described(administration, given, fill, lent=True)
 
     def _described(
-        self, administration: Administration, url: URL, remake: Callable[[], None]
+        self,
+        administration: Administration,
+        url: URL,
+        remake: Callable[[], None],
+        *,
+        lent: bool,
     ) -> Database:
         return Database(
             url=url,
@@ -142,6 +185,7 @@ class External(Source):
             backend=administration.backend,
             durable=self._durable,
             remake=remake,
+            notes=tuple(notes(administration, lent=lent)),
         )
 
     def _leave(self) -> list[str]:
@@ -153,10 +197,32 @@ class External(Source):
         if self._place.keep:
             self._mark_kept()
         elif self._place.owner:
-            return drop_family(self._administration(), self._place.short)
+            return drop_family(self._answering(), self._place.short)
         elif self._kept is not None:
-            self._clones(self._kept).drop()
+            self._drop_own(self._kept)
         return []
+
+    def _drop_own(self, administration: Administration) -> None:
+        """Drop the worker's database; where its node is gone, the owner will."""
+        try:
+            self._clones(administration).drop()
+        except AsyncDBError:
+            if len(self._nodes) == 1 or administration.probe() is None:
+                raise
+
+    def _answering(self) -> Administration:
+        """On the worker's own node, or where that is gone on another."""
+        for other in self._nodes[1:]:
+            if self._administration().probe() is None:
+                break
+            self._forget()
+            self._given = other
+        return self._administration()
+
+    def _forget(self) -> None:
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.close()
 
     def _mark_kept(self) -> None:
         if self._kept is not None:

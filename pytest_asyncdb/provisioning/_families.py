@@ -42,10 +42,12 @@ def sweep_server(administration: Administration) -> None:
 def is_owned(administration: Administration, mark: Mark) -> bool:
     """Whether the run that made the mark still lives.
 
-    It holds a lock on the server; its processes may also be seen from here.
+    It holds a lock on the server; its processes may also be seen from here. In a
+    cluster a lock is known to its own node alone, so there unknown means alive.
     """
     held = administration.scalar(administration.backend.held(lock_key(mark.short)))
-    return bool(held) or is_alive(mark.tag) is True
+    alive = is_alive(mark.tag)
+    return bool(held) or (alive is not False if administration.nodes else bool(alive))
 
 
 def drop_family(administration: Administration, short: str) -> list[str]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import textwrap
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 import psutil
@@ -83,7 +86,12 @@ class Site:
     seen: set[str] = field(default_factory=set)
 
     def start(
-        self, *options: str, tests: int = 40, seconds: float = 0.05, before: str = ""
+        self,
+        *options: str,
+        tests: int = 40,
+        seconds: float = 0.05,
+        before: str = "",
+        **environment: str,
     ) -> subprocess.Popen[str]:
         """Start pytest; `before` is a command that it is run by."""
         said = {"TESTS": str(tests), "SECONDS": str(seconds), "TMPDIR": str(self.place)}
@@ -91,7 +99,7 @@ class Site:
         run = subprocess.Popen(
             [*before.split(), sys.executable, "-m", "pytest", "-q", *options],
             cwd=self.folder,
-            env=kept | said,
+            env=kept | said | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -110,9 +118,13 @@ class Site:
         """Wait until so many tests have begun; the processes that they run in."""
         end = time.monotonic() + PATIENCE
         while len(found := list((self.folder / "began").iterdir())) < tests:
-            assert time.monotonic() < end, [each.poll() for each in self.started]
+            assert time.monotonic() < end
+            assert any(each.poll() is None for each in self.started), self._outputs()
             time.sleep(0.01)
         return sorted({int(each.name.partition("-")[0]) for each in found})
+
+    def _outputs(self) -> list[str]:
+        return [ended(each) for each in self.started]
 
     def forget(self) -> None:
         """Count the tests that begin from here on."""
@@ -173,3 +185,72 @@ def site(tmp_path: Path) -> Iterator[Site]:
             if run.poll() is None:
                 run.send_signal(signal.SIGKILL)
             run.communicate()
+
+
+@pytest.fixture
+def small_memory(tmp_path: Path) -> str:
+    """A command that runs another with little room in its /dev/shm."""
+    script = tmp_path / "small.sh"
+    mount = "mount -t tmpfs -o size=320m,mode=1777 none /dev/shm"
+    script.write_text(f'{mount} && exec "$@"')
+    words = ["unshare", "--mount", "sh", str(script)]
+    if subprocess.run([*words, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("this user may not mount a tmpfs")
+    return " ".join(words)
+
+
+class Door:
+    """A socket that leads to the container engine for as long as it is open."""
+
+    def __init__(self, path: Path, engine: str) -> None:
+        self.host = f"unix://{path}"
+        self._engine = engine
+        self._listening = socket.socket(socket.AF_UNIX)
+        self._listening.bind(str(path))
+        self._listening.listen()
+        self._open = [self._listening]
+        Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        """Let nobody through any more."""
+        for each in self._open:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listening.accept()
+                server = socket.socket(socket.AF_UNIX)
+                server.connect(self._engine)
+                self._open += [client, server]
+                for one, other in ((client, server), (server, client)):
+                    Thread(target=_carry, args=(one, other), daemon=True).start()
+
+
+def _carry(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while said := source.recv(65536):
+            target.sendall(said)
+        target.shutdown(socket.SHUT_WR)
+
+
+@pytest.fixture
+def engine(site: Site) -> Iterator[Door]:
+    """A way to the container engine that a test may close."""
+    host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    if not host.startswith("unix://"):
+        pytest.skip("the container engine is not on this machine")
+    door = Door(site.place / "docker.sock", host.removeprefix("unix://"))
+    yield door
+    door.close()
+
+
+@pytest.fixture
+def namespace() -> str:
+    """A command that runs another in a pid namespace of its own, and ends it."""
+    words = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    if subprocess.run([*words, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("this user may not make a pid namespace")
+    return " ".join(words)

@@ -18,7 +18,15 @@ from pytest_asyncdb.provisioning._engine import connected
 from tests.faults.conftest import PATIENCE, ended
 
 if TYPE_CHECKING:
-    from tests.faults.conftest import Site
+    from tests.faults.conftest import Door, Site
+
+FILL = """
+from sqlalchemy import text
+
+async def test_fill(db_session):
+    more = "SELECT md5(number::text) FROM generate_series(1, 10000000) number"
+    await db_session.execute(text(f"CREATE TABLE filled AS {more}"))
+"""
 
 
 @pytest.fixture(params=["postgresql", "mariadb"])
@@ -77,30 +85,81 @@ def test_the_server_is_killed(site: Site, database: str) -> None:
     assert [] == site.left()
 
 
-def test_the_container_is_killed(site: Site) -> None:
-    """As the server is; the container is removed though it has ended."""
+@pytest.fixture
+def container() -> str:
+    """The word for a server in a container."""
     try:
         with connected() as engine:
             if not any(name.startswith("postgres:") for name in engine.images()):
                 pytest.skip("the engine has no image of postgres")
     except SourceUnavailable as error:
         pytest.skip(error.cause)
-    run = site.start("-n2", "--asyncdb=postgresql@container")
-    site.wait_for(4)
+    return "--asyncdb=postgresql@container"
+
+
+def kill_container(site: Site) -> str:
+    """Kill the container of the only run; its name."""
     (record,) = site.place.glob("asyncdb-*/container.json")
-    name = json.loads(record.read_text())["name"]
+    name = str(json.loads(record.read_text())["name"])
     with connected() as engine:
         container = engine.find(name)
         assert container is not None
         container.kill()
+    return name
+
+
+def is_there(name: str) -> bool:
+    """Whether the engine knows a container, in whatever state."""
+    with connected() as engine:
+        return engine.find(name) is not None
+
+
+def test_the_container_is_killed(site: Site, container: str) -> None:
+    """As the server is; the container is removed though it has ended."""
+    run = site.start("-n2", container)
+    site.wait_for(4)
+    name = kill_container(site)
     output = ended(run)
 
     assert 1 == run.returncode
     assert "failed" in output
     assert [] == site.left()
-    with connected() as engine:
-        assert engine.find(name) is None
-    site.passes("-n2", "--asyncdb=postgresql@container")
+    assert not is_there(name)
+    site.passes("-n2", container)
+    assert [] == site.left()
+
+
+def test_the_engine_is_stopped(site: Site, container: str, engine: Door) -> None:
+    """Its containers end with it, and it removes none; a run that finds it again does.
+
+    The one that stays is named at the run's end.
+    """
+    run = site.start("-n2", container, DOCKER_HOST=engine.host)
+    site.wait_for(4)
+    engine.close()
+    name = kill_container(site)
+    output = ended(run)
+
+    assert 1 == run.returncode
+    assert f"container {name}" in output
+    assert is_there(name)
+    site.passes("-n2", container)
+    assert [] == site.left()
+    assert not is_there(name)
+
+
+def test_the_disk_runs_full(site: Site, small_memory: str) -> None:
+    """The test that needs more room fails; the run ends and leaves nothing."""
+    (site.folder / "test_fill.py").write_text(FILL)
+    run = site.start("--asyncdb=postgresql", before=small_memory, tests=5)
+    output = ended(run)
+
+    assert 1 == run.returncode
+    assert "No space left on device" in output or "DiskFull" in output, output
+    assert [] == site.left()
+    (site.folder / "test_fill.py").unlink()
+    site.passes("--asyncdb=postgresql")
+    assert [] == site.left()
 
 
 def test_a_run_without_workers_is_killed(site: Site, database: str) -> None:
@@ -112,15 +171,6 @@ def test_a_run_without_workers_is_killed(site: Site, database: str) -> None:
     site.passes(database)
 
     assert [] == site.left()
-
-
-@pytest.fixture
-def namespace() -> str:
-    """A command that runs another in a pid namespace of its own, and ends it."""
-    words = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    if subprocess.run([*words, "true"], check=False, capture_output=True).returncode:
-        pytest.skip("this user may not make a pid namespace")
-    return " ".join(words)
 
 
 def test_another_pid_namespace_leaves_a_living_run_alone(

@@ -13,7 +13,7 @@ from pytest_asyncdb.errors import DatabaseRefused, ServerUnreachable, TooManyWor
 from pytest_asyncdb.provisioning import Run, _search
 from pytest_asyncdb.provisioning._marks import Mark
 from pytest_asyncdb.provisioning._naming import OwnerTag, new_short
-from pytest_asyncdb.settings import Target, parse_target
+from pytest_asyncdb.settings import ServerOptions, Target, parse_target
 from tests.provisioning.conftest import Build, rows
 
 if TYPE_CHECKING:
@@ -256,3 +256,25 @@ def test_the_role_of_these_tests_is_limited(server: MariaServer, role: str) -> N
     url = server.url(username=role, password="s3cr3t/@pw", database="lent")
     with pytest.raises(OperationalError, match="Access denied"):
         rows(url, "CREATE DATABASE another")
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"read-only": "1"}, "takes no writes"),
+        ({"default-storage-engine": "Aria"}, "no savepoints"),
+    ],
+)
+def test_a_server_that_cannot_isolate_tests_is_refused(
+    make_run: MakeRun, options: dict[str, str], reason: str
+) -> None:
+    """Before a database is made there."""
+    with contextlib.closing(
+        Run(Target("mariadb", None, "local"), server=ServerOptions(options=options))
+    ) as run:
+        given = MariaServer(run.database(Build()).url)
+        before = given.databases()
+        with pytest.raises(DatabaseRefused, match=reason):
+            make_run(given.word()).database(Build("CREATE TABLE note (id INT)"))
+
+        assert before == given.databases()

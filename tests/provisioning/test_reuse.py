@@ -77,6 +77,21 @@ def stored(server: Server) -> Iterator[Callable[[], list[str]]]:
         server.sql(f"DROP DATABASE {name}")
 
 
+@pytest.fixture
+def template(
+    make_run: MakeRun,
+    server: Server,
+    stored: Callable[[], list[str]],
+    keyed: Callable[[str], Build],
+) -> str:
+    """The name of the template that a run with the key "one" has left."""
+    run = make_run(server.target())
+    run.database(keyed("one"))
+    run.close()
+    (name,) = stored()
+    return name
+
+
 def test_a_second_run_builds_nothing(
     again: Again, keyed: Callable[[str], Build], rows: Rows
 ) -> None:
@@ -197,17 +212,13 @@ def test_a_given_server_keeps_the_template(
 def test_a_template_without_our_mark_is_built_anew(
     make_run: MakeRun,
     server: Server,
-    stored: Callable[[], list[str]],
+    template: str,
     keyed: Callable[[str], Build],
     mark: str | None,
 ) -> None:
     """Left half-built, or somebody else's."""
-    run = make_run(server.target())
-    run.database(keyed("one"))
-    run.close()
-    (name,) = stored()
     text = "NULL" if mark is None else f"'{mark}'"
-    server.sql(f"COMMENT ON DATABASE {name} IS {text}")
+    server.sql(f"COMMENT ON DATABASE {template} IS {text}")
     second = keyed("one")
     url = make_run(server.target()).database(second).url
 
@@ -218,19 +229,15 @@ def test_a_template_without_our_mark_is_built_anew(
 def test_a_template_of_another_role_is_not_trusted(
     make_run: MakeRun,
     server: Server,
-    stored: Callable[[], list[str]],
+    template: str,
     keyed: Callable[[str], Build],
 ) -> None:
     """Who may create databases could lay one out for a superuser's tests."""
-    run = make_run(server.target())
-    run.database(keyed("one"))
-    run.close()
-    (name,) = stored()
     server.sql("CREATE ROLE stranger CREATEDB")
-    server.sql(f"ALTER DATABASE {name} OWNER TO stranger")
+    server.sql(f"ALTER DATABASE {template} OWNER TO stranger")
     second = keyed("one")
     make_run(server.target()).database(second)
-    server.sql(f"ALTER DATABASE {name} OWNER TO asyncdb")
+    server.sql(f"ALTER DATABASE {template} OWNER TO asyncdb")
     server.sql("DROP ROLE stranger")
 
     assert 1 == second.calls
@@ -331,20 +338,16 @@ def test_old_templates_go_when_another_is_built(
 def test_use_is_noted(
     make_run: MakeRun,
     server: Server,
-    stored: Callable[[], list[str]],
+    template: str,
     keyed: Callable[[str], Build],
 ) -> None:
     """Once in an hour."""
-    run = make_run(server.target())
-    run.database(keyed("one"))
-    run.close()
-    (name,) = stored()
     then = time.time() - 7200
-    mark = Template(name, built=then, used=then).text()
-    server.sql(f"COMMENT ON DATABASE {name} IS '{mark}'")
+    mark = Template(template, built=then, used=then).text()
+    server.sql(f"COMMENT ON DATABASE {template} IS '{mark}'")
     run = make_run(server.target())
     run.database(keyed("one"))
-    (template,) = run.templates()
+    (found,) = run.templates()
 
-    assert then == template.built
-    assert time.time() - template.used < 60
+    assert then == found.built
+    assert time.time() - found.used < 60

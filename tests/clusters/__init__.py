@@ -1,0 +1,1 @@
+"""Servers that are several: a Galera cluster, a primary and its standby."""
