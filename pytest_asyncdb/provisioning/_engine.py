@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_asyncdb.errors import SourceUnavailable
+from pytest_asyncdb.errors import ServerFailed, SourceUnavailable
 from pytest_asyncdb.provisioning._naming import OwnerTag, is_alive
 
 if TYPE_CHECKING:
@@ -114,19 +114,27 @@ class Engine:
         options: Sequence[str],
         data: str,
     ) -> Container:
-        """Start a container that carries the run's tag, its `data` in memory."""
+        """Start a container that carries the run's tag, its `data` in memory.
+
+        Raises `ServerFailed` with the engine's words where it cannot.
+        """
+        from docker.errors import DockerException
+
         published: dict[str, Any] = {f"{port}/tcp": (self._interface, None)}
-        return self._docker.containers.run(
-            image,
-            list(options),
-            detach=True,
-            name=name,
-            environment=dict(environment),
-            ports=published,
-            tmpfs={data: ""},
-            labels={_OWNER: OwnerTag.here().text(), _DIRECTORY: str(directory)},
-            **self._network,
-        )
+        try:
+            return self._docker.containers.run(
+                image,
+                list(options),
+                detach=True,
+                name=name,
+                environment=dict(environment),
+                ports=published,
+                tmpfs={data: ""},
+                labels={_OWNER: OwnerTag.here().text(), _DIRECTORY: str(directory)},
+                **self._network,
+            )
+        except (DockerException, OSError) as error:
+            raise ServerFailed.container(image, _said(error), "") from None
 
     def find(self, name: str) -> Container | None:
         """The container of a name; None where there is none."""

@@ -17,7 +17,7 @@ from pytest_asyncdb.provisioning import _container, _engine, _images, sweep
 from pytest_asyncdb.settings import ServerOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from docker.models.containers import Container
 
@@ -61,14 +61,26 @@ def postgres(docker: Any) -> str:
 
 
 @pytest.fixture
-def idle(docker: Any, postgres: str) -> Iterator[str]:
+def image_of(docker: Any, postgres: str) -> Iterator[Callable[[str, str], str]]:
+    """Images like another, which begin with something else."""
+    names: list[str] = []
+
+    def make(tag: str, entrypoint: str) -> str:
+        container = docker.containers.create(postgres)
+        container.commit(COMMON, tag, changes=f"ENTRYPOINT {entrypoint}")
+        container.remove()
+        names.append(f"{COMMON}:{tag}")
+        return names[-1]
+
+    yield make
+    for name in names:
+        docker.images.remove(name)
+
+
+@pytest.fixture
+def idle(image_of: Callable[[str, str], str]) -> str:
     """An image whose containers run, and never serve anything."""
-    container = docker.containers.create(postgres)
-    name = f"{COMMON}:idle"
-    container.commit(*name.split(":"), changes='ENTRYPOINT ["sh", "-c", "sleep 99"]')
-    container.remove()
-    yield name
-    docker.images.remove(name)
+    return image_of("idle", '["sh", "-c", "sleep 99"]')
 
 
 def name_of(run: Run) -> str:
@@ -215,6 +227,21 @@ def test_an_image_of_the_projects_own_is_taken(
 
     assert name == image
     assert re.search(rf"\b{database.version[0]}\b", postgres)
+
+
+def test_a_container_that_the_engine_cannot_start_is_told_in_its_words(
+    make_run: MakeRun,
+    build: Build,
+    docker: Any,
+    image_of: Callable[[str, str], str],
+) -> None:
+    """Such as one without the program that it begins with; nothing stays of it."""
+    image = image_of("broken", '["/nowhere"]')
+    run = make_run("postgresql@container", server=ServerOptions(image=image))
+    with pytest.raises(ServerFailed, match=rf"{image} is no server: (?s:.*)/nowhere"):
+        run.database(build)
+
+    assert [] == containers(docker, run)
 
 
 def test_a_killed_controller_leaves_no_container(
