@@ -37,6 +37,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except AsyncDBError as error:
         print(error, file=sys.stderr)
         return 2
+    except BrokenPipeError:  # who reads, such as `head`, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:

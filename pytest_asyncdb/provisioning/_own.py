@@ -151,7 +151,8 @@ class OwnServer(Source):
         administration.execute("running asyncdb_server_sql", *self._server.sql)
 
     def _administration(self, url: URL) -> Administration:
-        return Administration(url, self._server_backend(), self._thread)
+        backend = self._server_backend()
+        return Administration(url, backend, self._thread, opening=backend.keep_alive)
 
     def _cloning(self) -> Clones:
         maintenance = self._server_backend().maintenance

@@ -120,7 +120,7 @@ def _places(product: str) -> list[Path]:
     names = ("mariadbd", "mysqld") if product == "mariadb" else ("mysqld",)
     named = [shutil.which(name) for name in names]
     patterns = [pattern.format(name) for name in names for pattern in _MYSQL]
-    return [Path(each) for each in (*named, *patterns) if each]
+    return [Path(each) for each in dict.fromkeys((*named, *patterns)) if each]
 
 
 def _beside_pg_config() -> str | None:

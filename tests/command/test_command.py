@@ -89,6 +89,24 @@ def test_the_variable_is_asked_before_the_ini_file(
     assert "sqlite       memory " in said
 
 
+def test_a_reader_that_stops_early_is_no_error(tmp_path: Path) -> None:
+    """As `| head` does; the command has more to say than is read."""
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "pytest_asyncdb", "doctor", "--no-start"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        first = process.stdout.readline()
+        process.stdout.close()
+
+        assert first.startswith("sqlite")
+        assert "" == process.stderr.read()
+
+
 def test_a_word_that_names_nothing_is_misuse(command: Command) -> None:
     """Exit status 2, as for an option that is not known."""
     done = command("doctor", "oracle")

@@ -192,7 +192,7 @@ def _run(
 def _has_postgres() -> bool:
     try:
         with connected() as engine:
-            return any(name.startswith("postgres:") for name in engine.images())
+            return any("/postgres:" in f"/{name}" for name in engine.images())
     except SourceUnavailable:
         return False
 

@@ -90,7 +90,7 @@ def container() -> str:
     """The word for a server in a container."""
     try:
         with connected() as engine:
-            if not any(name.startswith("postgres:") for name in engine.images()):
+            if not any("/postgres:" in f"/{name}" for name in engine.images()):
                 pytest.skip("the engine has no image of postgres")
     except SourceUnavailable as error:
         pytest.skip(error.cause)

@@ -45,7 +45,7 @@ def word(request: pytest.FixtureRequest, docker: Any) -> str:
     """Each product that there is an image of, through each of its drivers."""
     product = request.param.partition("+")[0].replace("postgresql", "postgres")
     tags = [tag for image in docker.images.list() for tag in image.tags]
-    if not any(tag.startswith(f"{product}:") for tag in tags):
+    if not any(f"/{product}:" in f"/{tag}" for tag in tags):
         pytest.skip(f"the engine has no image of {product}")
     return f"{request.param}@container"
 
@@ -54,7 +54,7 @@ def word(request: pytest.FixtureRequest, docker: Any) -> str:
 def postgres(docker: Any) -> str:
     """The name of an image of PostgreSQL."""
     tags = [tag for image in docker.images.list() for tag in image.tags]
-    found = [tag for tag in tags if tag.startswith("postgres:")]
+    found = [tag for tag in tags if "/postgres:" in f"/{tag}"]
     if not found:
         pytest.skip("the engine has no image of postgres")
     return str(found[0])

@@ -164,6 +164,15 @@ def test_an_ended_server_is_said(make_run: MakeRun, build: Build, word: str) -> 
 
 
 @as_root
+def test_nothing_is_logged(
+    make_run: MakeRun, build: Build, word: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Drivers for MariaDB pass on what the server has to say to IF EXISTS."""
+    make_run(word).database(build)
+
+    assert [] == [each.getMessage() for each in caplog.records]
+
+
 def test_nobody_else_gets_in(make_run: MakeRun, build: Build, mariadb: str) -> None:
     """Neither through the closed directory, nor as the account that runs the server."""
     client = shutil.which("mariadb")
