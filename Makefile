@@ -1,10 +1,11 @@
 # Python 3.11 or newer and make are all that this needs; `make PYTHON=python3.13 test`.
+# OPTIONS are pytest's.
 PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= 2
 # VENV/demo, VENV/test and VENV/dev are stamps; each set holds the one before it.
 PIP = $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
-PYTEST = $(abspath $(VENV))/bin/python -m pytest -n $(WORKERS)
+PYTEST = $(abspath $(VENV))/bin/python -m pytest -n $(WORKERS) $(OPTIONS)
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test faults coverage lint typing docs check benchmark clean

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["pytester"]
 _SHARES: Final = 10
+_MINOR: Final = (
+    "aiomysql",
+    *(f"{driver}-thread" for driver in ("asyncpg", "psycopg", "asyncmy", "file")),
+)
+"""Their kin stay: asyncmy, the guest loop, and the thread with SQLite in memory."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,13 +30,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="run every test N times, each time on a tenth of its variants",
     )
+    parser.addoption(
+        "--main-variants",
+        action="store_true",
+        help="leave out drivers and bridges for which another one stands",
+    )
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """Repeat the tests, whose variants take turns."""
+    """Leave out what was asked to; repeat the tests, whose variants take turns."""
+    if config.getoption("--main-variants"):
+        config.hook.pytest_deselected(items=list(filter(_is_minor, items)))
+        items[:] = [item for item in items if not _is_minor(item)]
     rounds = config.getoption("--rounds")
     if rounds is None:
         return
@@ -44,6 +57,10 @@ def pytest_collection_modifyitems(
         for several in variants.values()
         for item in several[number % min(_SHARES, len(several)) :: _SHARES]
     ]
+
+
+def _is_minor(item: pytest.Item) -> bool:
+    return any(word in item.nodeid.partition("[")[2] for word in _MINOR)
 
 
 def _once_more(item: pytest.Item) -> pytest.Item:
