@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         DatabaseRefused as DatabaseRefused,
         DriverMissing as DriverMissing,
         EngineRefused as EngineRefused,
+        FactoryRefused as FactoryRefused,
         FinishedTest as FinishedTest,
         IsolationError as IsolationError,
         IsolationWarning as IsolationWarning,
@@ -56,6 +57,11 @@ if TYPE_CHECKING:
         VersionRefused as VersionRefused,
         WriteOutsideTest as WriteOutsideTest,
         WrongSource as WrongSource,
+    )
+    from pytest_asyncdb.factories import (
+        AsyncModelFactory as AsyncModelFactory,
+        Using as Using,
+        register as register,
     )
     from pytest_asyncdb.isolation import (
         Finding as Finding,
@@ -101,6 +107,7 @@ _PLACES: Final = {
         "DatabaseRefused",
         "DriverMissing",
         "EngineRefused",
+        "FactoryRefused",
         "FinishedTest",
         "IsolationError",
         "IsolationWarning",
@@ -132,6 +139,11 @@ _PLACES: Final = {
         "WriteOutsideTest",
         "WrongSource",
     ),
+    "factories": (
+        "AsyncModelFactory",
+        "Using",
+        "register",
+    ),
     "isolation": (
         "Finding",
         "Isolation",
@@ -160,6 +172,7 @@ _HOME: Final = {name: place for place, names in _PLACES.items() for name in name
 __all__ = [
     "AsyncDBError",
     "AsyncDBWarning",
+    "AsyncModelFactory",
     "Backend",
     "CacheRefused",
     "Capability",
@@ -169,6 +182,7 @@ __all__ = [
     "Driver",
     "DriverMissing",
     "EngineRefused",
+    "FactoryRefused",
     "Finding",
     "FinishedTest",
     "Isolation",
@@ -207,6 +221,7 @@ __all__ = [
     "UnknownBackend",
     "UnrequestedConnection",
     "UnrequestedWarning",
+    "Using",
     "VersionRefused",
     "WriteOutsideTest",
     "WrongSource",
@@ -215,6 +230,7 @@ __all__ = [
     "get_backend",
     "mask",
     "parse_target",
+    "register",
     "sweep",
 ]
 

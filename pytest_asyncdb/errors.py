@@ -16,6 +16,7 @@ __all__ = [
     "DatabaseRefused",
     "DriverMissing",
     "EngineRefused",
+    "FactoryRefused",
     "FinishedTest",
     "IsolationError",
     "IsolationWarning",
@@ -913,6 +914,14 @@ class SettingRefused(AsyncDBError):
         )
 
     @classmethod
+    def number(cls, name: str, value: object) -> Self:
+        """`name` takes a whole number."""
+        return cls(
+            f"{name} is {value!r}, which is no whole number",
+            remedies=[f"write a number: --{name.replace('_', '-')}=1234"],
+        )
+
+    @classmethod
     def image(cls, line: str) -> Self:
         """A line of asyncdb_container_image names no image."""
         return cls(
@@ -1021,6 +1030,20 @@ class MarkRefused(AsyncDBError):
             remedies=[f"use one of: {', '.join(known)}"],
         )
 
+    @classmethod
+    def factory(cls, test: str, name: object, near: Sequence[str]) -> Self:
+        """A mark `asyncdb_factory` names no fixture of a factory."""
+        return cls(
+            f"{test}: @pytest.mark.asyncdb_factory({name!r}) names no such fixture",
+            remedies=[
+                f"of factories that are registered there are: {', '.join(near)}",
+                (
+                    "write asyncdb_factory(fixture, *traits, **attributes), such as "
+                    'asyncdb_factory("user", "admin", name="Ann")'
+                ),
+            ],
+        )
+
 
 class LoopRefused(AsyncDBError):
     """The test cannot be run on an event loop as it is."""
@@ -1115,4 +1138,158 @@ class NotPlanned(AsyncDBError):
                     "fixture, not in request.getfixturevalue()"
                 ),
             ],
+        )
+
+
+class FactoryRefused(AsyncDBError):
+    """A factory is declared or called in a way that it cannot follow."""
+
+    @classmethod
+    def no_session(cls, factory: str) -> Self:
+        """No test is isolated, and no session was given."""
+        return cls(
+            f"{factory} has no session to create with",
+            tried=["the session of the running test: it asks for no database fixture"],
+            remedies=[
+                "ask for db_session in the test, or for a fixture made by register()",
+                f"outside of a test: await {factory}.using(session).create()",
+                f"for an object without a database: {factory}.build()",
+            ],
+        )
+
+    @classmethod
+    def closed_session(cls) -> Self:
+        """The session was closed for good."""
+        return cls(
+            "the session of the factory has been closed, and cannot be used again",
+            remedies=["create before it is closed, or on another: F.using(session)"],
+        )
+
+    @classmethod
+    def session(cls, factory: str, value: object) -> Self:
+        """What was given is no `AsyncSession`."""
+        kind = type(value).__name__
+        return cls(
+            f"{factory} needs an AsyncSession, and was given an object of type {kind}",
+            remedies=[
+                "give what async_sessionmaker()() makes: F.using(session)",
+                "let the project's own fixture db_session give an AsyncSession",
+            ],
+        )
+
+    @classmethod
+    def in_thread(cls, factory: str) -> Self:
+        """It was called in a thread, and the test's session belongs to another one."""
+        return cls(
+            f"{factory} was called in a thread that is not the test's",
+            tried=["the test's session: a session serves one thread at a time"],
+            remedies=[
+                "create before the thread is started",
+                f"or with a session of the thread's own: {factory}.using(session)",
+            ],
+        )
+
+    @classmethod
+    def outside(cls, factory: str) -> Self:
+        """Its internals were called without a session."""
+        return cls(
+            f"{factory}._create() was called outside of {factory}.create()",
+            remedies=[f"await {factory}.create()"],
+        )
+
+    @classmethod
+    def unmapped(cls, factory: str, model: object) -> Self:
+        """`Meta.model` is no class that SQLAlchemy maps."""
+        name = getattr(model, "__name__", repr(model))
+        return cls(
+            f"{factory}: its model {name} is not mapped",
+            remedies=[
+                f"derive {name} from a DeclarativeBase, and give it a __tablename__",
+                "for what is no row: factory.Factory, factory.DictFactory",
+            ],
+        )
+
+    @classmethod
+    def abstract(cls, factory: str) -> Self:
+        """The factory names no model."""
+        return cls(
+            f"{factory} is abstract and makes nothing",
+            remedies=["set model in its class Meta, and leave abstract out"],
+        )
+
+    @classmethod
+    def attribute(
+        cls,
+        factory: str,
+        model: str,
+        name: str,
+        near: Sequence[str],
+        known: Sequence[str],
+    ) -> Self:
+        """Neither the factory nor the model knows the name."""
+        meant = f"did you mean {', '.join(near)}?" if near else ""
+        return cls(
+            f"{factory} knows no attribute {name!r}, and neither does {model}",
+            remedies=[*filter(None, [meant]), f"there are: {', '.join(known)}"],
+        )
+
+    @classmethod
+    def choice(cls, option: str, value: object, known: Sequence[object]) -> Self:
+        """An option of `class Meta` has a value that it does not know."""
+        return cls(
+            f"class Meta: {option} is {value!r}",
+            remedies=[f"use one of: {', '.join(map(repr, known))}"],
+        )
+
+    @classmethod
+    def size(cls, factory: str, size: object) -> Self:
+        """The number of objects is none."""
+        return cls(
+            f"{factory}.create_batch() was asked for {size!r} objects",
+            remedies=["give an int that is not negative"],
+        )
+
+    @classmethod
+    def coroutine(cls, factory: str, name: str, strategy: str) -> Self:
+        """A declaration gave a coroutine where nothing can be awaited."""
+        return cls(
+            f"{factory}.{name} gave a coroutine, which {strategy}() cannot await",
+            remedies=[
+                f"await {factory}.create(), which awaits it",
+                f"or give the value: {factory}.{strategy}({name}=...)",
+            ],
+        )
+
+    @classmethod
+    def foreign(cls, factory: str) -> Self:
+        """A sub-factory writes with a session of its own."""
+        return cls(
+            f"{factory} is a SQLAlchemyModelFactory, which knows sync sessions only",
+            remedies=[f"let {factory} derive from AsyncModelFactory"],
+        )
+
+    @classmethod
+    def no_key(cls, factory: str, names: Sequence[str]) -> Self:
+        """A field of `sqlalchemy_get_or_create` has no value."""
+        return cls(
+            f"{factory}: sqlalchemy_get_or_create names {', '.join(names)}, "
+            "for which there is no value",
+            remedies=["declare it in the factory, or give it when you call it"],
+        )
+
+    @classmethod
+    def name(cls, factory: str, name: str) -> Self:
+        """A fixture cannot be called like that."""
+        return cls(
+            f"register({factory}, {name!r}): a fixture cannot have that name",
+            remedies=["give a name that Python knows as one, such as 'admin'"],
+        )
+
+    @classmethod
+    def in_function(cls, factory: str) -> Self:
+        """Fixtures are found in modules and classes only."""
+        return cls(
+            f"register({factory}) was called inside of a function",
+            tried=["defining its fixtures in the module that calls it"],
+            remedies=["call it at the top level of conftest.py or of a test module"],
         )

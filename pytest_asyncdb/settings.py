@@ -219,6 +219,7 @@ class Settings:
     capture: str | None = None
     sqlite_direct: bool = True
     bridge: str = "auto"
+    random_seed: int | None = None
     container_image: Mapping[str, str] = field(default_factory=dict)
     server_options: Mapping[str, str] = field(default_factory=dict)
     server_sql: tuple[str, ...] = ()
@@ -255,6 +256,8 @@ class Settings:
         given["server_options"] = _server_options(given.get("server_options", ()))
         for name in ("require", "env", "server_sql"):
             given[name] = tuple(given.get(name, ()))
+        if "random_seed" in given:
+            given["random_seed"] = _number("asyncdb_random_seed", given["random_seed"])
         words = given.pop("targets", ())
         if words:
             given["targets"] = tuple(parse_target(word) for word in words)
@@ -270,6 +273,13 @@ def check_choice(name: str, value: object, known: Sequence[str]) -> None:
     if known is ISOLATIONS and value in PLANNED_ISOLATIONS:
         raise SettingRefused.not_yet(name, str(value), known)
     raise SettingRefused.choice(name, value, known)
+
+
+def _number(name: str, value: object) -> int:
+    try:
+        return int(str(value))
+    except ValueError as error:
+        raise SettingRefused.number(name, value) from error
 
 
 def _check_names(cls: type[Settings], given: Iterable[str]) -> None:

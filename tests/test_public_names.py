@@ -17,6 +17,7 @@ from pytest_asyncdb import errors
 PACKAGES: Final = (
     "backends",
     "errors",
+    "factories",
     "isolation",
     "plugin",
     "provisioning",

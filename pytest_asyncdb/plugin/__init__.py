@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import pytest
 
-from pytest_asyncdb.plugin import _collection, _lifecycle
+from pytest_asyncdb.plugin import _collection, _factories, _lifecycle
 from pytest_asyncdb.plugin._fixtures import (
     RunDatabase,
     _database,
@@ -66,10 +66,15 @@ class _Worker(Protocol):
     """What xdist's controller knows of a worker."""
 
     config: pytest.Config
+    workerinput: dict[str, Any]
     workeroutput: Mapping[str, list[dict[str, Any]]]
 
 
 check_pytest()
+_FACTORY_MARK: Final = (
+    "asyncdb_factory(fixture, *traits, **attributes): what the object is like that the"
+    " fixture of a registered factory gives"
+)
 _MARK: Final = (
     "asyncdb(isolation=, backends=, requires=, capture=): the test uses the database;"
     " how it is isolated, and what the database must be"
@@ -95,6 +100,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse settings that are not known, at once."""
     config.addinivalue_line("markers", _MARK)
+    config.addinivalue_line("markers", _FACTORY_MARK)
     suite = suite_of(config)
     if suite.is_configured:
         with usage_errors():
@@ -108,7 +114,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         return []
     from pytest_asyncdb.plugin._report import header
 
-    return header(suite.settings)
+    return [*header(suite.settings), *_factories.seed_lines(config)]
 
 
 def pytest_terminal_summary(
@@ -140,6 +146,12 @@ def pytest_xdist_setupnodes(config: pytest.Config) -> None:
     if suite.is_configured:
         with usage_errors():
             suite.hand_over()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: _Worker) -> None:
+    """Let a worker have random values of the same seed."""
+    _factories.hand_seed(node.config, node.workerinput)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -215,10 +227,10 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show our errors by their text, not by our frames."""
     if not _collection.concerns_us(item, call) or item.config.getoption("fulltrace"):
-        return (yield)
+        return _factories.with_seed(item, (yield))
     from pytest_asyncdb.plugin import _report
 
     _report.shorten(call)
     report = yield
     _report.explain(call, report, suite_of(item.config).overrides)
-    return report
+    return _factories.with_seed(item, report)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_asyncdb.plugin._factories import use_parameters
 from pytest_asyncdb.plugin._lifecycle import DATABASE, ISOLATION, TARGET, is_requested
 from pytest_asyncdb.plugin._suite import suite_of
 
@@ -54,6 +55,7 @@ def generate(metafunc: pytest.Metafunc) -> None:
 
     Raises `CollectError`, so that the rest of the run is collected.
     """
+    use_parameters(metafunc)
     marks = list(metafunc.definition.iter_markers(_MARK))
     names = metafunc.fixturenames
     if not marks and DATABASE not in names:

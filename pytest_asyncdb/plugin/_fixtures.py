@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_asyncdb.plugin._factories import offer
 from pytest_asyncdb.plugin._lifecycle import DATABASE, ISOLATION, TARGET, begin_late
 from pytest_asyncdb.plugin._suite import OVERRIDES, suite_of
 
@@ -32,6 +33,7 @@ __all__ = [
     "db_session",
     "db_sessionmaker",
     "db_sync_session",
+    "isolation_of",
 ]
 
 _ASYNC_ONLY = ("class_", "sync_session_class")
@@ -105,17 +107,16 @@ def _isolation(
 ) -> Isolation:
     """For tests that are isolated without a public fixture of ours."""
     __tracebackhide__ = True
-    return _isolation_of(request, _asyncdb_database)
+    return isolation_of(request, _asyncdb_database)
 
 
-def _isolation_of(
-    request: pytest.FixtureRequest, database: WorkerDatabase
-) -> Isolation:
+def isolation_of(request: pytest.FixtureRequest, database: WorkerDatabase) -> Isolation:
     """The test's own isolation, open since before its first fixture."""
     __tracebackhide__ = True
     begin_late(request.node, database)
     _check_backend(request)
     _check_overrides(request)
+    offer(request, database.isolation)
     return database.isolation
 
 
@@ -158,7 +159,7 @@ def db_engine(
 ) -> AsyncEngine:
     """An `AsyncEngine` in the test's isolation."""
     __tracebackhide__ = True
-    return _isolation_of(request, _asyncdb_database).engine
+    return isolation_of(request, _asyncdb_database).engine
 
 
 @pytest.fixture
@@ -167,7 +168,7 @@ def db_sessionmaker(
 ) -> async_sessionmaker[AsyncSession]:
     """Makes as many sessions in the test's isolation as the test wants."""
     __tracebackhide__ = True
-    return _isolation_of(request, _asyncdb_database).sessionmaker
+    return isolation_of(request, _asyncdb_database).sessionmaker
 
 
 @pytest.fixture
@@ -176,7 +177,7 @@ def db_session(
 ) -> Iterator[AsyncSession]:
     """An `AsyncSession` in the test's isolation; objects do not expire at commit."""
     __tracebackhide__ = True
-    isolation = _isolation_of(request, _asyncdb_database)
+    isolation = isolation_of(request, _asyncdb_database)
     session = isolation.sessionmaker()
     yield session
     isolation.close_session(session)
@@ -188,7 +189,7 @@ def db_sync_session(
 ) -> Iterator[Session]:
     """A `Session` for sync code, in the same transaction and on the same driver."""
     __tracebackhide__ = True
-    isolation = _isolation_of(request, _asyncdb_database)
+    isolation = isolation_of(request, _asyncdb_database)
     session = _sync_session(isolation, _asyncdb_database.session_options)
     yield session
     isolation.close_session(session)
@@ -211,4 +212,4 @@ def db_run(
 ) -> Callable[..., Any]:
     """`db_run(async_fn, *args)`: a coroutine function's result, for sync tests."""
     __tracebackhide__ = True
-    return _isolation_of(request, _asyncdb_database).run
+    return isolation_of(request, _asyncdb_database).run

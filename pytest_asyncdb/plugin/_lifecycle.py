@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from pytest_asyncdb.factories._running import end_test
+from pytest_asyncdb.plugin import _factories
 from pytest_asyncdb.plugin._suite import suite_of
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ def is_requested(item: pytest.Item) -> bool:
 
 def begin(item: pytest.Item) -> None:
     """Before any fixture of a test: isolate it, or watch whether it should be."""
+    _factories.begin(item)
     suite = suite_of(item.config)
     if is_requested(item):
         _begin(suite, item, suite.databases[_index(item)])
@@ -90,6 +93,7 @@ def end(item: pytest.Item) -> Iterator[None]:
     try:
         yield
     finally:
+        end_test()
         suite.end_watch()
         findings = suite.started.end() if suite.started is not None else []
         if findings and not isinstance(sys.exception(), _INTERRUPTS):

@@ -112,6 +112,12 @@ _DECISIONS: Final = (
         "server_tcp", "let servers of our own listen on a port, with a password", "bool"
     ),
     _Decision(
+        "random_seed",
+        "the number that random values of factories come from",
+        "string",
+        {"metavar": "N"},
+    ),
+    _Decision(
         "bridge", "loop of the database's connection: auto, guest or thread", "string"
     ),
 )

@@ -25,6 +25,7 @@ __all__ = ["explain", "header", "shorten", "summary", "tell"]
 _INTERNAL: Final = sys.stdlib_module_names | {
     *("pytest_asyncdb", "sqlalchemy", "greenlet", "asyncpg", "psycopg", "aiosqlite"),
     *("aiomysql", "asyncmy", "pymysql"),
+    *("factory", "faker"),
     *("pytest", "_pytest", "pluggy", "anyio", "pytest_asyncio"),
 }
 _PUBLIC: Final = (

@@ -1,0 +1,39 @@
+"""factory_boy on an `AsyncSession`: declarations unmodified, objects awaited.
+
+Names are loaded when they are asked for, so that the plugin can say which test runs
+without importing factory_boy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from pytest_asyncdb.factories._factory import (
+        AsyncModelFactory as AsyncModelFactory,
+        Using as Using,
+    )
+    from pytest_asyncdb.factories._registration import (
+        register as register,
+    )
+
+_PLACES: Final = {
+    "AsyncModelFactory": "_factory",
+    "Using": "_factory",
+    "register": "_registration",
+}
+
+__all__ = ["AsyncModelFactory", "Using", "register"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from the module that defines it (PEP 562)."""
+    if name not in _PLACES:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
