@@ -87,7 +87,9 @@ class AsyncModelFactory(Factory[T]):
         return cls._create_batch_in(None, size, attributes)
 
     @classmethod
-    def using(cls, session: AsyncSession) -> Using[T]:
+    def using(
+        cls, session: AsyncSession | async_scoped_session[AsyncSession]
+    ) -> Using[T]:
         """The same factory on that session; also a context manager for every factory.
 
         Raises `FactoryRefused` for what is no `AsyncSession`.
@@ -153,7 +155,7 @@ class AsyncModelFactory(Factory[T]):
 
     # ------------------------------------------------------- factory_boy's own hooks
     @classmethod
-    def _create(cls, model_class: type[T], *args: Any, **kwargs: Any) -> T:
+    def _create(cls, model_class: type[T], *args: Any, **kwargs: Any) -> Any:
         run = current_run()
         if run is None:
             raise FactoryRefused.outside(cls.__name__)
@@ -168,7 +170,7 @@ class AsyncModelFactory(Factory[T]):
             cls._save, model_class, run.session, args, {**key, **kwargs}
         )
         given = {name: key[name] for name in names if name in run.given}
-        return get_or_create(run, model_class, key, given, make)  # type: ignore[no-any-return]
+        return get_or_create(run, model_class, key, given, make)
 
     @classmethod
     def _save(

@@ -28,17 +28,19 @@ def check_names(meta: AsyncOptions, given: Mapping[str, Any]) -> None:
     _check(meta, given, "")
 
 
-def _check(meta: AsyncOptions, given: Iterable[str], before: str) -> None:
+def _check(meta: AsyncOptions, given: Mapping[str, Any], before: str) -> None:
     declared = _declared(meta)
-    for name in given:
+    for name, value in given.items():
+        if name.startswith("__"):  # of the call itself, such as __sequence
+            continue
         root, rest = DeclarationSet.split(name)
         if root not in declared and (rest is not None or not _takes(meta, root)):
             _refuse(meta, root, before)
-        declaration = declared.get(root)
+        declaration = given.get(root, declared.get(root))
         if rest and isinstance(declaration, SubFactory | RelatedFactory):
             inner = declaration.get_factory()._meta
             if isinstance(inner, AsyncOptions):
-                _check(inner, [rest], f"{before}{root}__")
+                _check(inner, {rest: value}, f"{before}{root}__")
 
 
 def _declared(meta: AsyncOptions) -> dict[str, Any]:
@@ -52,9 +54,7 @@ def _declared(meta: AsyncOptions) -> dict[str, Any]:
 
 def _takes(meta: AsyncOptions, name: str) -> bool:
     """Whether the model's constructor takes a value of that name."""
-    if name.startswith("__") or name in meta.rename:
-        return True
-    if overrides(meta, "_adjust_kwargs"):
+    if name in meta.rename or overrides(meta, "_adjust_kwargs"):
         return True
     if _constructor_is_declarative(meta.model):
         return hasattr(meta.model, name)

@@ -118,7 +118,7 @@ class AuthorFactory(AsyncModelFactory[Author]):
         model = Author
 
     email = factory.Sequence(lambda n: f"a{n}@books.example")
-    name = "Ann"
+    name: Any = "Ann"
 
 
 class TagFactory(AsyncModelFactory[Tag]):
