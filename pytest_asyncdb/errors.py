@@ -1286,10 +1286,10 @@ class FactoryRefused(AsyncDBError):
         )
 
     @classmethod
-    def in_function(cls, factory: str) -> Self:
-        """Fixtures are found in modules and classes only."""
+    def not_in_module(cls, factory: str) -> Self:
+        """Fixtures of a factory belong to a module."""
         return cls(
-            f"register({factory}) was called inside of a function",
+            f"register({factory}) was called inside of a function or a class",
             tried=["defining its fixtures in the module that calls it"],
             remedies=["call it at the top level of conftest.py or of a test module"],
         )

@@ -5,7 +5,6 @@ It imports nothing heavy: who runs tests imports it at once.
 
 from __future__ import annotations
 
-import inspect
 import re
 import sys
 from dataclasses import dataclass, field
@@ -69,8 +68,8 @@ def register(factory: F, name: str | None = None, /, **attributes: Any) -> F:
     if not registration.name.isidentifier():
         raise FactoryRefused.name(factory.__name__, registration.name)
     frame = sys._getframe(1)
-    if frame.f_code.co_flags & inspect.CO_OPTIMIZED:
-        raise FactoryRefused.in_function(factory.__name__)
+    if frame.f_locals is not frame.f_globals:
+        raise FactoryRefused.not_in_module(factory.__name__)
     _made[registration.name] = registration
     for maker in _makers:
         frame.f_locals.update(maker(registration))

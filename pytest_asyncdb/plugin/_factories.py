@@ -161,9 +161,10 @@ def _overridden(
     callspec = getattr(request.node, "callspec", None)
     parameters = () if callspec is None else callspec.params
     given = [each for each in parameters if each.startswith(prefix)]
+    find = _look if given else _defined
     return {
         name.removeprefix(prefix): request.getfixturevalue(name)
-        for name in dict.fromkeys([*given, *_defined(request, registration)])
+        for name in dict.fromkeys([*given, *find(request, registration)])
     }
 
 
