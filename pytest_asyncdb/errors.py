@@ -44,6 +44,8 @@ __all__ = [
     "UnknownBackend",
     "UnrequestedConnection",
     "UnrequestedWarning",
+    "ValueUnknown",
+    "ValuesExhausted",
     "VersionRefused",
     "WriteOutsideTest",
     "WrongSource",
@@ -1269,6 +1271,18 @@ class FactoryRefused(AsyncDBError):
         )
 
     @classmethod
+    def cycle(cls, models: Sequence[str]) -> Self:
+        """Rows of these models need each other."""
+        return cls(
+            f"{models[0]} cannot be made: {' needs '.join(models)}",
+            tried=["deriving a parent for each foreign key that must not be NULL"],
+            remedies=[
+                "declare one of these relationships in the factory, or give it",
+                "or let one of the foreign keys be NULL until the other row is there",
+            ],
+        )
+
+    @classmethod
     def no_key(cls, factory: str, names: Sequence[str]) -> Self:
         """A field of `sqlalchemy_get_or_create` has no value."""
         return cls(
@@ -1292,4 +1306,44 @@ class FactoryRefused(AsyncDBError):
             f"register({factory}) was called inside of a function or a class",
             tried=["defining its fixtures in the module that calls it"],
             remedies=["call it at the top level of conftest.py or of a test module"],
+        )
+
+
+class ValueUnknown(AsyncDBError):
+    """Nothing is known of what a column accepts."""
+
+    @classmethod
+    def of_type(cls, column: str, kind: str) -> Self:
+        """`kind` is the type, as it is written."""
+        return cls(
+            f"the column {column} is of type {kind}, for which no value can be derived",
+            remedies=[
+                f"declare it: {column} = ... in the factory, or when you call it"
+            ],
+        )
+
+    @classmethod
+    def refused(cls, names: Sequence[str], checks: Sequence[str], tried: int) -> Self:
+        """The database refused all candidates."""
+        return cls(
+            f"no values could be found for {', '.join(names)}",
+            tried=[f"{tried} candidates, refused by CHECK ({each})" for each in checks],
+            remedies=[
+                "declare one of them in the factory, or give it when you call it"
+            ],
+        )
+
+
+class ValuesExhausted(AsyncDBError):
+    """More different values were asked for than a column accepts."""
+
+    @classmethod
+    def of(cls, column: str, size: int) -> Self:
+        """The column accepts `size` values."""
+        return cls(
+            f"the column {column} accepts {size} different values, and all were taken",
+            remedies=[
+                "ask for fewer objects",
+                f"where the values need not differ, declare {column} in the factory",
+            ],
         )

@@ -36,9 +36,10 @@ PARTS: Final = {
     "typing": set[str](),
     "backends": {"errors"},
     "settings": {"backends", "errors"},
+    "values": {"errors"},
     "provisioning": {"backends", "errors", "settings", "typing"},
     "isolation": {"backends", "errors", "provisioning", "settings"},
-    "factories": {"errors", "typing"},
+    "factories": {"errors", "typing", "values"},
     "plugin": {
         "backends",
         "errors",
@@ -72,6 +73,7 @@ PARTIES: Final = {
         "provisioning",
         "settings",
         "typing",
+        "values",
     },
 }
 

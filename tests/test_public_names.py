@@ -23,6 +23,7 @@ PACKAGES: Final = (
     "provisioning",
     "settings",
     "typing",
+    "values",
 )
 
 

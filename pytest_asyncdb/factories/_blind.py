@@ -92,6 +92,9 @@ def _is_blind(meta: FactoryOptions, seen: frozenset[FactoryOptions]) -> bool:
         return True
     if not isinstance(meta, SQLAlchemyOptions) or _changes_steps(meta):
         return False
+    complete = getattr(meta, "complete", None)
+    if complete is not None:
+        complete()
     pre = meta.pre_declarations
     declared = [*pre.declarations.values()]
     declared += [each for context in pre.contexts.values() for each in context.values()]
@@ -133,6 +136,7 @@ def _is_independent(declaration: object) -> bool:
         get_builder_phase(declaration) is None
         or type(declaration) in _EXACTLY
         or isinstance(declaration, BaseFuzzyAttribute)
+        or getattr(declaration, "sees_nothing", False)
     )
 
 

@@ -20,6 +20,8 @@ from pytest_asyncdb.factories._options import AsyncOptions, name_of
 from pytest_asyncdb.factories._run import current_run
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from factory.base import FactoryOptions
     from factory.builder import DeclarationSet
 
@@ -86,6 +88,11 @@ class Step(BuildStep):
     parent_step: Step | None
     stub: Stub | None
 
+    def __init__(self, *args: Any, **given: Any) -> None:
+        super().__init__(*args, **given)
+        self.number: int | None = None
+        self.tried: dict[object, Mapping[str, Any]] = {}
+
     def resolve(self, declarations: DeclarationSet) -> None:
         """Evaluate all that comes before the object itself."""
         self.stub = Stub(declarations, self)
@@ -136,6 +143,8 @@ class Builder(StepBuilder):
 
     def _declarations(self) -> tuple[DeclarationSet, DeclarationSet]:
         meta = self.factory_meta
+        if isinstance(meta, AsyncOptions) and meta.auto:
+            self.extras = meta.completed(self.extras)
         if not self.extras:
             return meta.pre_declarations, meta.post_declarations
         pre, post = parse_declarations(

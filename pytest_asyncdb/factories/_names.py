@@ -44,6 +44,7 @@ def _check(meta: AsyncOptions, given: Mapping[str, Any], before: str) -> None:
 
 
 def _declared(meta: AsyncOptions) -> dict[str, Any]:
+    meta.complete()
     return {
         **meta.pre_declarations.declarations,
         **meta.post_declarations.declarations,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import weakref
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 from factory.alchemy import SQLAlchemyOptions
@@ -21,12 +23,15 @@ if TYPE_CHECKING:
     from factory.base import FactoryOptions
     from factory.builder import BuildStep
 
-__all__ = ["AsyncOptions", "all_options", "name_of", "restart"]
+__all__ = ["AsyncOptions", "all_options", "name_of", "next_number", "restart"]
 
 PERSISTENCE: Final = ("commit", "flush", None)
 FLUSH_POLICIES: Final = ("coalesce", "each")
 
 _all: Final[weakref.WeakSet[AsyncOptions]] = weakref.WeakSet()
+_numbers: Final[defaultdict[type[Any], itertools.count[int]]] = defaultdict(
+    itertools.count
+)
 _used: Final[set[AsyncOptions]] = set()
 
 
@@ -42,10 +47,16 @@ def name_of(options: FactoryOptions) -> str:
 
 
 def restart() -> None:
-    """Let the sequences and iterators that were used begin again."""
+    """Let the sequences, iterators and numbers that were used begin again."""
     for options in _used:
         options.restart()
     _used.clear()
+    _numbers.clear()
+
+
+def next_number(model: type[Any]) -> int:
+    """The number of an object among all of its model, whichever factory makes it."""
+    return next(_numbers[model])
 
 
 class _Choice(OptionDefault):
@@ -82,6 +93,10 @@ class AsyncOptions(SQLAlchemyOptions):
         sqlalchemy_session: object
         sqlalchemy_session_factory: Callable[[], object] | None
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_complete = False
+
     def _build_default_options(self) -> list[OptionDefault]:
         return [
             *super()._build_default_options(),
@@ -97,6 +112,22 @@ class AsyncOptions(SQLAlchemyOptions):
         if model is not None and inspect(model, raiseerr=False) is None:
             raise FactoryRefused.unmapped(factory.__name__, model)
         _all.add(self)
+
+    # ------------------------------------------------------------------ derived ones
+    def completed(self, extras: Mapping[str, Any]) -> dict[str, Any]:
+        """Derive what nobody has declared, once; `extras` without needless parents."""
+        from pytest_asyncdb.factories._auto import without_parents
+
+        self.complete()
+        return without_parents(self, extras) if extras else {}
+
+    def complete(self) -> None:
+        """Derive what the model demands and nobody has declared, if that is asked."""
+        if self.auto and not self._is_complete:
+            from pytest_asyncdb.factories._auto import derived
+
+            self.pre_declarations.update(derived(self))
+            self._is_complete = True
 
     # ------------------------------------------------------------------- sequences
     def next_sequence(self) -> int:
@@ -132,10 +163,12 @@ class AsyncOptions(SQLAlchemyOptions):
 
     @functools.cached_property
     def _is_blind(self) -> bool:
+        self.complete()
         return is_blind(self, {})
 
     @functools.cached_property
     def _is_quiet(self) -> bool:
+        self.complete()
         return is_quiet(self, {})
 
     def is_blind(self, extras: Mapping[str, Any]) -> bool:

@@ -54,6 +54,8 @@ class Run:
     """What `get_or_create` found or made, by model and key."""
     given: Mapping[str, Any] = field(default_factory=dict)
     """What was said, when it was called, of the object that is made now."""
+    passing: dict[object, list[Mapping[str, Any]]] = field(default_factory=dict)
+    """Values that checks let pass, and that no object has taken yet."""
     _made: list[object] = field(default_factory=list)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     is_active: bool = True

@@ -1,0 +1,36 @@
+"""What a column or a model accepts, read from the model alone."""
+
+from pytest_asyncdb.values._candidates import passing
+from pytest_asyncdb.values._checks import Check, read_check
+from pytest_asyncdb.values._columns import domain_of
+from pytest_asyncdb.values._domains import (
+    Array,
+    Choices,
+    Domain,
+    Flags,
+    Grid,
+    Json,
+    Octets,
+    Text,
+)
+from pytest_asyncdb.values._models import Attribute, Key, ModelFacts, Parent, facts_of
+
+__all__ = [
+    "Array",
+    "Attribute",
+    "Check",
+    "Choices",
+    "Domain",
+    "Flags",
+    "Grid",
+    "Json",
+    "Key",
+    "ModelFacts",
+    "Octets",
+    "Parent",
+    "Text",
+    "domain_of",
+    "facts_of",
+    "passing",
+    "read_check",
+]
