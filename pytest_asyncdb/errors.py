@@ -1283,6 +1283,18 @@ class FactoryRefused(AsyncDBError):
         )
 
     @classmethod
+    def not_plain(cls, factory: str, name: str, value: object) -> Self:
+        """JSON has no such value."""
+        return cls(
+            f"{factory}.payload(): {name} is of type {type(value).__name__}, "
+            "which JSON does not have",
+            remedies=[
+                f"give a value for it: {factory}.payload({name}=...)",
+                f"or the Pydantic model that knows it: {factory}.payload(Schema)",
+            ],
+        )
+
+    @classmethod
     def no_key(cls, factory: str, names: Sequence[str]) -> Self:
         """A field of `sqlalchemy_get_or_create` has no value."""
         return cls(

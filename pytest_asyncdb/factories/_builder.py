@@ -124,9 +124,7 @@ class Builder(StepBuilder):
         meta = self.factory_meta
         if isinstance(meta, SQLAlchemyOptions) and not isinstance(meta, AsyncOptions):
             raise FactoryRefused.foreign(name_of(meta))
-        pre, post = self._declarations()
-        step = Step(self, self._sequence(force_sequence), parent_step)
-        step.resolve(pre)
+        step, post = self._resolved(parent_step, force_sequence)
         args, kwargs = meta.prepare_arguments(step.attributes)
         instance = step.awaited(
             "_create", meta.instantiate(step=step, args=args, kwargs=kwargs)
@@ -140,6 +138,23 @@ class Builder(StepBuilder):
             results[name] = step.awaited(name, result)
         meta.use_postgeneration_results(instance=instance, step=step, results=results)
         return instance
+
+    def attributes(self) -> dict[str, Any]:
+        """Values for the object's attributes; neither it nor its hooks are made."""
+        step, _ = self._resolved(None, None)
+        meta: Any = self.factory_meta
+        args, kwargs = meta.prepare_arguments(step.attributes)
+        inline: dict[str, Any] = dict(zip(meta.inline_args, args, strict=True))
+        return {**inline, **kwargs}
+
+    def _resolved(
+        self, parent_step: BuildStep | None, force_sequence: int | None
+    ) -> tuple[Step, DeclarationSet]:
+        """What comes before the object, done, and what comes after it."""
+        pre, post = self._declarations()
+        step = Step(self, self._sequence(force_sequence), parent_step)
+        step.resolve(pre)
+        return step, post
 
     def _declarations(self) -> tuple[DeclarationSet, DeclarationSet]:
         meta = self.factory_meta

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from factory.base import Factory
-from factory.enums import CREATE_STRATEGY
+from factory.enums import CREATE_STRATEGY, STUB_STRATEGY
 from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
 
 from pytest_asyncdb.errors import FactoryRefused
@@ -18,6 +18,7 @@ from pytest_asyncdb.factories._greenlets import await_, in_greenlet, together
 from pytest_asyncdb.factories._lookup import get_or_create
 from pytest_asyncdb.factories._names import check_names
 from pytest_asyncdb.factories._options import AsyncOptions
+from pytest_asyncdb.factories._payload import payload
 from pytest_asyncdb.factories._random import refresh
 from pytest_asyncdb.factories._run import Run, current_run, perform
 from pytest_asyncdb.factories._running import running_test
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from pytest_asyncdb.factories._payload import Schema
     from pytest_asyncdb.factories._running import Host
 
 __all__ = ["AsyncModelFactory", "Using", "run_now"]
@@ -146,6 +148,22 @@ class AsyncModelFactory(Factory[T]):
         """What `build` would give, as an object of no class in particular."""
         cls._check(attributes)
         return super().stub(**attributes)
+
+    @classmethod
+    def payload(
+        cls, schema: type[Schema] | None = None, /, **attributes: Any
+    ) -> dict[str, Any]:
+        """What a client would send to have such an object, as plain JSON.
+
+        The values of columns that are declared, or what the Pydantic model `schema`
+        makes of all that is declared; sub-factories give objects to read from. Nothing
+        is created, and no hook runs. Raises `FactoryRefused` for a value that JSON does
+        not have.
+        """
+        cls._check(attributes)
+        refresh()
+        values = Builder(cls._meta, attributes, STUB_STRATEGY).attributes()
+        return payload(cls._meta, values, schema)
 
     @classmethod
     def _generate(cls, strategy: str, params: dict[str, Any]) -> T:
