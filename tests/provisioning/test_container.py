@@ -225,7 +225,7 @@ def test_an_image_of_the_projects_own_is_taken(
     run.close()
     docker.images.remove(name)
 
-    assert name == image
+    assert image in {name, f"docker.io/{name}"}  # as podman calls it
     assert re.search(rf"\b{database.version[0]}\b", postgres)
 
 
