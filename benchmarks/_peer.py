@@ -1,4 +1,4 @@
-"""pytest-sqla at its newest release, in a folder of its own."""
+"""Other packages at their newest release, in a folder of their own."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ if TYPE_CHECKING:
 __all__ = ["install"]
 
 
-def install(folder: Path) -> str | None:
-    """Install pytest-sqla alone into `folder`, unless it is there; None or what failed.
+def install(folder: Path, *names: str) -> str | None:
+    """Install these packages alone into `folder`, unless they are there.
 
-    All else that it needs is the benchmark's own, so both run on the same versions.
+    Gives None, or what failed. All else that they need is the benchmark's own, so all
+    run on the same versions.
     """
-    if (folder / "pytest_sqla").is_dir():
+    if all((folder / name.replace("-", "_")).is_dir() for name in names):
         return None
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
     done = subprocess.run(
-        [*command, "--target", str(folder), "pytest-sqla"],
+        [*command, "--target", str(folder), *names],
         capture_output=True,
         text=True,
         check=False,

@@ -171,7 +171,7 @@ def _options() -> argparse.Namespace:
 
 def _peer_folder(options: argparse.Namespace, default: Path) -> Path | None:
     folder: Path = options.peers or default
-    problem = "--no-peers" if options.no_peers else install(folder)
+    problem = "--no-peers" if options.no_peers else install(folder, "pytest-sqla")
     if problem:
         print(f"pytest-sqla is left out: {problem}")
     return None if problem else folder
