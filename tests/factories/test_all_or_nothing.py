@@ -13,7 +13,21 @@ from tests.factories.conftest import rows
 from tests.factories.library import AuthorFactory, BookFactory, TagFactory
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sqlalchemy.ext.asyncio import AsyncSession
+
+
+REACHED: list[asyncio.Event] = []
+"""The last one is set when a hook begins to wait."""
+
+
+@pytest.fixture
+def reached() -> Iterator[asyncio.Event]:
+    """Set when an endless hook waits: a statement on its way would be another case."""
+    REACHED.append(asyncio.Event())
+    yield REACHED[-1]
+    REACHED.pop()
 
 
 class Failing(AuthorFactory):
@@ -34,6 +48,7 @@ class Endless(AuthorFactory):
     async def wait(self: Any, *_: object, **__: object) -> None:
         """Wait for what never comes."""
         await BookFactory(author=self)
+        REACHED[-1].set()
         await asyncio.Event().wait()
 
 
@@ -73,24 +88,30 @@ async def test_an_async_hook_that_fails(session: AsyncSession) -> None:
     assert {} == await rows(session)
 
 
-async def test_a_hook_that_never_ends(session: AsyncSession) -> None:
-    """A timeout of the test's cancels it."""
+async def test_a_hook_that_never_ends(
+    session: AsyncSession, reached: asyncio.Event
+) -> None:
+    """It is cancelled from outside, as a timeout does."""
     await AuthorFactory()
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.1):
-            await Endless.create_batch(3)
+    endless = asyncio.ensure_future(Endless.create_batch(3))
+    await reached.wait()
+    endless.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await endless
 
     assert {"Author": 1} == await rows(session)
     assert (await BookFactory()).author.id is not None
 
 
-async def test_one_of_several_calls_is_cancelled(session: AsyncSession) -> None:
+async def test_one_of_several_calls_is_cancelled(
+    session: AsyncSession, reached: asyncio.Event
+) -> None:
     """The others, before and after it in line, are complete."""
     before = asyncio.ensure_future(AuthorFactory.create_batch(3))
     endless = asyncio.ensure_future(Endless.create())
     after = asyncio.ensure_future(TagFactory.create_batch(3))
     await before
-    await asyncio.sleep(0.05)
+    await reached.wait()
     endless.cancel()
     await asyncio.wait([endless, after])
 
