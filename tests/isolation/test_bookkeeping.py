@@ -18,7 +18,7 @@ from pytest_asyncdb.isolation._places import here
 from pytest_asyncdb.isolation._transactions import Conflict, Stack, Transaction
 
 PROGRAMS: Final = 12_000
-BATCHES: Final = 4
+BATCHES: Final = 12
 SOON: Final = 0.6
 """How often a statement has its answer before the next step."""
 VERBS: Final = {
