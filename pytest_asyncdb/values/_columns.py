@@ -59,12 +59,15 @@ def domain_of(column: Column[Any]) -> Domain:
 
 
 def checks_of(table: Table) -> list[CheckConstraint]:
-    """The CHECK constraints that the table itself declares, its types' left out."""
-    return [
+    """The CHECK constraints of the table and its columns, those of types left out."""
+    groups = (table.constraints, *(column.constraints for column in table.columns))
+    found = [
         each
-        for each in sorted(table.constraints, key=lambda each: str(each.name))
+        for group in groups
+        for each in group
         if isinstance(each, CheckConstraint) and not getattr(each, "_type_bound", False)
     ]
+    return sorted(found, key=lambda each: (str(each.name), str(each.sqltext)))
 
 
 def text_of(check: CheckConstraint) -> str:

@@ -242,7 +242,7 @@ class Order(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     customer_code: Mapped[str] = mapped_column(ForeignKey("customers.code"))
     agent_code: Mapped[str] = mapped_column(ForeignKey("customers.code"))
-    amount: Mapped[int] = mapped_column(unique=True)
+    amount: Mapped[int] = mapped_column(CheckConstraint("amount < 9"), unique=True)
     opened: Mapped[dt.date]
     closed: Mapped[dt.date]
     version: Mapped[int] = mapped_column()
@@ -265,6 +265,14 @@ def test_what_a_row_needs() -> None:
         (each.name, each.model, each.attribute) for each in facts.keys
     ]
     assert ["code", "name"] == [each.name for each in facts_of(Customer).attributes]
+
+
+def test_checks_of_the_table_and_of_the_column_hold_together() -> None:
+    """They are kept in different places of the metadata."""
+    table: Any = Order.__table__
+    domain = domain_of(table.c.amount)
+
+    assert {*range(1, 9)} == {domain.at(number) for number in range(8)}
 
 
 def test_what_has_to_be_different_and_what_to_be_asked() -> None:
