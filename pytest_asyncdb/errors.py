@@ -12,6 +12,7 @@ __all__ = [
     "AsyncDBError",
     "AsyncDBWarning",
     "CacheRefused",
+    "CloneRefused",
     "DatabaseFailed",
     "DatabaseRefused",
     "DriverMissing",
@@ -804,6 +805,22 @@ class WrongSource(ProvisioningError):
         return cls(
             f"open_sqlite() is for SQLite in memory; this database is of {source!r}",
             remedies=["connect to its url"],
+        )
+
+
+class CloneRefused(ProvisioningError):
+    """No database can be made for one test alone."""
+
+    @classmethod
+    def lent(cls, database: str) -> Self:
+        """The run has been given one database, and may create no other."""
+        return cls(
+            f"a test asks for a database of its own, and the run has only {database!r}",
+            tried=["the role may not create databases, so the given one is used"],
+            remedies=[
+                "let the role create databases: ALTER ROLE … CREATEDB",
+                'use isolation="commit", which needs no other database',
+            ],
         )
 
 

@@ -78,9 +78,13 @@ class Clones:
 
     def replace(self) -> None:
         """Make this worker's database from the template, instead of the one there."""
-        self.administration.drop(self.name)
-        self.administration.clone(self.template, self.name, durable=self.durable)
-        self._label(self.name)
+        self.renew(self.name)
+
+    def renew(self, name: str) -> None:
+        """Make a database from the template, instead of the one of that name."""
+        self.administration.drop(name)
+        self.administration.clone(self.template, name, durable=self.durable)
+        self._label(name)
 
     def drop(self) -> None:
         """Drop this worker's database."""

@@ -6,7 +6,7 @@ import sqlite3
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_asyncdb.errors import WrongSource
+from pytest_asyncdb.errors import CloneRefused, WrongSource
 from pytest_asyncdb.provisioning._failure import Translated, shown, unreachable
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ class Database:
     """What is done otherwise than on most servers, for a report."""
     seconds: float = 0.0
     """Time until it was ready, in seconds."""
+    cloning: Callable[[], Database] | None = field(default=None, repr=False)
+    dropping: Callable[[], None] | None = field(default=None, repr=False)
 
     @property
     def shown(self) -> str:
@@ -70,6 +72,20 @@ class Database:
         Does nothing in memory, where each `open_sqlite` is a fresh one.
         """
         self.remake()
+
+    def clone(self) -> Database:
+        """Another database of the same template, for one test; blocks.
+
+        Raises `CloneRefused` where the role may not create one.
+        """
+        if self.cloning is None:
+            raise CloneRefused.lent(str(self.url.database))
+        return self.cloning()
+
+    def drop(self) -> None:
+        """Remove a clone, at once or a moment later; any other database stays."""
+        if self.dropping is not None:
+            self.dropping()
 
 
 def open_memory(

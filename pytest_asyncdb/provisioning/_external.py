@@ -27,6 +27,7 @@ from pytest_asyncdb.provisioning._naming import (
 )
 from pytest_asyncdb.provisioning._nodes import nodes_for
 from pytest_asyncdb.provisioning._source import Source
+from pytest_asyncdb.provisioning._spares import Spares
 from pytest_asyncdb.provisioning._stored import Stored
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class External(Source):
         self._nodes = nodes_for(setting.place.worker, given)
         self._kept: Administration | None = None
         self._borrowed: Borrowed | None = None
+        self._spares: Spares | None = None
 
     @cached_property
     def _given(self) -> URL:
@@ -119,6 +121,8 @@ class External(Source):
     def close(self) -> list[str]:
         """Drop this worker's database; as the owner all that is left of the run."""
         try:
+            if self._spares is not None:
+                self._spares.close(drop=not self._place.keep)
             return self._leave()
         except AsyncDBError as error:
             return [f"{error.cause}: {'; '.join(error.tried)}"]
@@ -140,7 +144,16 @@ class External(Source):
             with self._progress.step("building the template database"):
                 clones.ensure_template(build, options)
         clones.replace()
-        return self._described(administration, clones.url, clones.replace, lent=False)
+        own = Administration(
+            self._given,
+            administration.backend,
+            self._thread,
+            opening=administration.backend.keep_alive,
+        )
+        spares = self._spares = Spares(self._clones(own))
+        return spares.attach(
+            self._described(administration, clones.url, clones.replace, lent=False)
+        )
 
     def _check_connections(self, administration: Administration) -> None:
         """Raise `TooManyWorkers` before the server would refuse one of them."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,9 +20,10 @@ from pytest_asyncdb.provisioning._sqlite_template import copy_into, ensure_templ
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pytest_asyncdb.provisioning._source import Setting
     from pytest_asyncdb.typing import SchemaBuilder
 
-__all__ = ["File"]
+__all__ = ["File", "database_file"]
 
 _COMPANIONS: Final = ("-wal", "-shm", "-journal")
 
@@ -29,6 +32,10 @@ class File(Source):
     """A file in the run's directory; one that a URL names is never touched."""
 
     name = "file"
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        self._database: Database | None = None
 
     @property
     def url(self) -> URL:
@@ -45,21 +52,14 @@ class File(Source):
         template = ensure_template(
             self._place, self._thread, self._driver, build, options
         )
-        self._replace(template)
-        return Database(
-            url=self.url,
-            product=self._target.product,
-            version=sqlite3.sqlite_version_info,
-            source=self.name,
-            backend=get_backend(self._target.product),
-            durable=False,
-            remake=lambda: self._replace(template),
-        )
+        made = database_file(self.url, template)
+        self._database = made
+        return replace(made, dropping=None)
 
     def close(self) -> list[str]:
         """Remove the file."""
-        if not self._place.keep:
-            self._remove()
+        if self._database is not None and not self._place.keep:
+            self._database.drop()
         return []
 
     @property
@@ -67,14 +67,39 @@ class File(Source):
         name = database_name(self._place.short, self._place.worker)
         return self._place.directory / f"{name}.sqlite"
 
-    def _replace(self, template: Path) -> None:
-        fresh = self._path.with_suffix(".new")
+
+def database_file(url: URL, template: Path) -> Database:
+    """A copy of the template in the file that `url` names; its clones lie beside it."""
+    path = Path(str(url.database))
+    numbers = itertools.count(1)
+
+    def remake() -> None:
+        fresh = path.with_suffix(".new")
         fresh.unlink(missing_ok=True)
         with closing(sqlite3.connect(fresh)) as target:
             copy_into(template, target)
-        self._remove()
-        fresh.rename(self._path)
+        _remove(path)
+        fresh.rename(path)
 
-    def _remove(self) -> None:
-        for suffix in ("", *_COMPANIONS):
-            Path(f"{self._path}{suffix}").unlink(missing_ok=True)
+    def clone() -> Database:
+        beside = path.with_stem(f"{path.stem}_{next(numbers)}")
+        return database_file(url.set(database=str(beside)), template)
+
+    remake()
+    product = url.get_backend_name()
+    return Database(
+        url=url,
+        product=product,
+        version=sqlite3.sqlite_version_info,
+        source=File.name,
+        backend=get_backend(product),
+        durable=False,
+        remake=remake,
+        cloning=clone,
+        dropping=lambda: _remove(path),
+    )
+
+
+def _remove(path: Path) -> None:
+    for suffix in ("", *_COMPANIONS):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)

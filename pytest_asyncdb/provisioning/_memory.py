@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -11,11 +12,14 @@ from sqlalchemy import URL
 from pytest_asyncdb.backends import get_backend
 from pytest_asyncdb.backends._sqlite import SQLite
 from pytest_asyncdb.provisioning._database import Database, open_memory
+from pytest_asyncdb.provisioning._file import database_file
+from pytest_asyncdb.provisioning._naming import database_name
 from pytest_asyncdb.provisioning._source import Source
 from pytest_asyncdb.provisioning._sqlite_template import copy_into, ensure_template
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from pytest_asyncdb.provisioning._source import Setting
     from pytest_asyncdb.typing import SchemaBuilder
@@ -32,6 +36,7 @@ class Memory(Source):
         super().__init__(setting)
         self._template: sqlite3.Connection | None = None
         self._lock = Lock()
+        self._numbers = itertools.count(1)
 
     @property
     def url(self) -> URL:
@@ -53,6 +58,7 @@ class Memory(Source):
             durable=False,
             remake=lambda: None,
             copy=lambda connection: self._copy(template, connection),
+            cloning=lambda: self._clone(file),
         )
 
     def close(self) -> list[str]:
@@ -61,6 +67,12 @@ class Memory(Source):
             self._template.close()
             self._template = None
         return []
+
+    def _clone(self, template: Path) -> Database:
+        """A file: what commits for real is seen by several connections."""
+        name = database_name(self._place.short, self._place.worker)
+        path = self._place.directory / f"{name}_{next(self._numbers)}.sqlite"
+        return database_file(self.url.set(database=str(path)), template)
 
     def _copy(self, template: sqlite3.Connection, target: sqlite3.Connection) -> None:
         with self._lock:

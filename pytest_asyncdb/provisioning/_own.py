@@ -15,6 +15,7 @@ from pytest_asyncdb.provisioning._external import External
 from pytest_asyncdb.provisioning._naming import database_name
 from pytest_asyncdb.provisioning._place import Place
 from pytest_asyncdb.provisioning._source import Source
+from pytest_asyncdb.provisioning._spares import Spares
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,6 +45,7 @@ class OwnServer(Source):
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
         self._clones: Clones | None = None
+        self._spares: Spares | None = None
         self._visit: External | None = None
 
     @cached_property
@@ -76,14 +78,17 @@ class OwnServer(Source):
             with self._progress.step("building the template database"):
                 clones.ensure_template(build, options)
         clones.replace()
-        return Database(
-            url=self.url,
-            product=self._target.product,
-            version=clones.administration.version,
-            source=self.name,
-            backend=clones.administration.backend,
-            durable=False,
-            remake=clones.replace,
+        spares = self._spares = Spares(self._cloning())
+        return spares.attach(
+            Database(
+                url=self.url,
+                product=self._target.product,
+                version=clones.administration.version,
+                source=self.name,
+                backend=clones.administration.backend,
+                durable=False,
+                remake=clones.replace,
+            )
         )
 
     def stored(self) -> Stored | None:
@@ -98,7 +103,10 @@ class OwnServer(Source):
             return self._visit.close() if self._visit is not None else []
         left = []
         if self._clones is not None:
-            if not (self._place.keep or self._place.owner) and self._is_running():
+            drops = not (self._place.keep or self._place.owner) and self._is_running()
+            if self._spares is not None:
+                self._spares.close(drop=drops)
+            if drops:
                 left = _dropped(self._clones)
             self._clones.administration.close()
         if self._place.owner and not self._place.stays:
