@@ -308,6 +308,18 @@ class EngineRefused(IsolationError):
         )
 
     @classmethod
+    def wide(cls, engine: str, test: str) -> Self:
+        """A connection of a wider fixture, in a test that commits for real."""
+        return cls(
+            f"a connection of {engine} was opened by a fixture that is wider than a"
+            f" test, so it cannot take part in one with real commits: {test}",
+            remedies=[
+                "open the connection in the test, or in a fixture of scope 'function'",
+                "an engine may be as wide as it likes: it connects anew in each test",
+            ],
+        )
+
+    @classmethod
     def bypass(cls, engine: str) -> Self:
         """A connection was asked of the pool, past the engine."""
         return cls(
@@ -907,14 +919,6 @@ class SettingRefused(AsyncDBError):
     def choice(cls, name: str, value: object, known: Sequence[str]) -> Self:
         """`value` is none of the words that `name` knows."""
         return cls(f"{name} is {value!r}", remedies=[f"use one of: {', '.join(known)}"])
-
-    @classmethod
-    def not_yet(cls, name: str, value: str, known: Sequence[str]) -> Self:
-        """`value` comes with a later version of this package."""
-        return cls(
-            f"{name} is {value!r}, which is not there yet in this version",
-            remedies=[f"use one of: {', '.join(known)}"],
-        )
 
     @classmethod
     def unknown(cls, names: Sequence[str], known: Sequence[str]) -> Self:

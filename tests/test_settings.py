@@ -171,7 +171,6 @@ def test_options_are_read_from_lines_or_taken_from_a_mapping() -> None:
     [
         ({"leak": "warn"}, "there is no setting leak"),
         ({"leaks": "loud"}, "asyncdb_leaks is 'loud'"),
-        ({"isolation": "commit"}, "not there yet in this version"),
         ({"isolation": "none"}, "asyncdb_isolation is 'none'"),
         ({"bridge": "rope"}, "auto, guest, thread"),
         ({"engine_options": ["echo"]}, "does not read 'option = value'"),

@@ -6,6 +6,7 @@ from pytest_asyncdb.backends._base import (
     Backend,
     Capability,
     Driver,
+    Restoration,
     Script,
     ServerBackend,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "Backend",
     "Capability",
     "Driver",
+    "Restoration",
     "Script",
     "ServerBackend",
     "backend_names",

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-__all__ = ["Backend", "Capability", "Driver", "Script", "ServerBackend"]
+__all__ = [
+    "Backend",
+    "Capability",
+    "Driver",
+    "Restoration",
+    "Script",
+    "ServerBackend",
+]
 
 Script: TypeAlias = "Generator[str | tuple[str, ...], list[tuple[Any, ...]], None]"
 """Statements one after the other; each is answered by the rows that it returned.
@@ -57,6 +64,20 @@ class Driver:
         return f"pip install pytest-asyncdb[{self.extra}]"
 
 
+@dataclass(frozen=True, slots=True)
+class Restoration:
+    """SQL that undoes what was committed, on a connection that nobody else uses."""
+
+    supported: str
+    """Its one value: whether this server, role and schema admit of it."""
+    prepare: Sequence[str]
+    """Statements for the untouched database, one after the other."""
+    flush: Sequence[str]
+    """What each session says that has written, before it is given back."""
+    restore: str
+    """Undoes everything; its one value is empty, or what it cannot undo."""
+
+
 class Backend(ABC):
     """A database product."""
 
@@ -66,6 +87,8 @@ class Backend(ABC):
     capabilities: ClassVar[frozenset[Capability]]
     dialects: ClassVar[Sequence[str]]
     """Names that SQLAlchemy's dialects for the product have."""
+    restoration: ClassVar[Restoration | None] = None
+    """How committed changes are undone; None where only a fresh copy does it."""
 
 
 class ServerBackend(Backend):

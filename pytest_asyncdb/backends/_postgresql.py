@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pytest_asyncdb.backends._base import Capability, Driver, ServerBackend
+from pytest_asyncdb.backends._postgresql_restore import RESTORATION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,6 +80,7 @@ class PostgreSQL(ServerBackend):
     capabilities = frozenset(Capability) - {Capability.IN_MEMORY}
     dialects = ("postgresql",)
     maintenance = "postgres"
+    restoration = RESTORATION
     denied = frozenset({"42501"})
 
     may_create = (

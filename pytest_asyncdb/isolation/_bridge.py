@@ -78,6 +78,19 @@ class Bridge(abc.ABC):
             self.orphans = False
             self.drain()
 
+    def is_running(self) -> bool:
+        """Whether the code that asks runs on the connection's loop itself."""
+        return False
+
+    def linger(self) -> None:  # noqa: B027
+        """Let what arrives between statements be seen, until `leave`.
+
+        Nothing to do where the loop runs all the time.
+        """
+
+    def leave(self) -> None:  # noqa: B027
+        """The test is over for which it lingered."""
+
     @abc.abstractmethod
     def finish(self) -> None:
         """Let what still runs on the loop end, for a few seconds at the most."""

@@ -18,7 +18,6 @@ from sqlalchemy import Engine, event
 
 from pytest_asyncdb.errors import EngineRefused, FinishedTest
 from pytest_asyncdb.isolation._bridge import check_blocking, in_greenlet
-from pytest_asyncdb.isolation._connections import connection_class
 from pytest_asyncdb.isolation._places import current_task, here, running_loop
 from pytest_asyncdb.isolation._shadow import (
     Request,
@@ -39,12 +38,11 @@ if TYPE_CHECKING:
     from sqlalchemy import PoolProxiedConnection
     from sqlalchemy.pool import Pool
 
-    from pytest_asyncdb.isolation._connection import SandboxConnection
     from pytest_asyncdb.isolation._link import Link
     from pytest_asyncdb.isolation._member import Member
     from pytest_asyncdb.isolation._membership import Membership
     from pytest_asyncdb.isolation._places import Place
-    from pytest_asyncdb.isolation._sandbox import Sandbox
+    from pytest_asyncdb.isolation._strategy import EnclosedConnection, Enclosure
 
 __all__ = ["Birth", "Capture", "birth"]
 
@@ -86,7 +84,7 @@ class Capture:
     """
 
     def __init__(self, link: Link, members: Membership) -> None:
-        self.sandbox: Sandbox | None = None
+        self.sandbox: Enclosure | None = None
         self.birth: Birth | None = None
         self.members = members
         self.unrequested: Callable[[Any], None] | None = None
@@ -166,8 +164,8 @@ class Capture:
             return self._link.bridge.block(shadow.connect)
         return shadow.connect()
 
-    def current(self) -> Sandbox:
-        """The sandbox of the running test; raises FinishedTest between tests."""
+    def current(self) -> Enclosure:
+        """What encloses the running test; raises FinishedTest between tests."""
         if os.getpid() != self._pid:
             raise EngineRefused.forked()
         if self.sandbox is None:
@@ -190,25 +188,29 @@ class Capture:
 
     def _creator(
         self, engine: Engine, pool: Pool, member: Member
-    ) -> Callable[[Any], SandboxConnection]:
-        make = connection_class(engine.dialect.name)
+    ) -> Callable[[Any], EnclosedConnection]:
+        product = engine.dialect.name
 
-        def create(record: Any) -> SandboxConnection:
+        def create(record: Any) -> EnclosedConnection:
             wide = self.birth is not None and self.birth.outside
-            connection = make(member, self.current, wide=wide)
-            if not has_own_creator(pool):
-                ask_creator(pool, record, Request(member, connection))
+            connection = self.current().connection(
+                product, member, self.current, wide=wide
+            )
+            if has_own_creator(pool):
+                connection.made_alone()
+            else:
+                ask_creator(pool, record, Request(connection))
             return connection
 
         return create
 
     def _guard(
-        self, dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]
+        self, dialect: Any, _record: Any, arguments: Any, parameters: dict[str, Any]
     ) -> Any:
         """Every real connect comes past here, and those of the shadow pools too."""
         request = requested()
         if request is not None:
-            request.member.apply(parameters)
+            request.connection.made_with(dialect, arguments, parameters)
             return request.connection
         if is_unguarded():
             return None
@@ -227,6 +229,7 @@ class Capture:
         for reference, place, name in self._stage.checkouts:
             fairy = reference()
             if fairy is not None and fairy.is_valid:
+                fairy.dbapi_connection.left_open()
                 silence(fairy)
                 yield name, place
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_asyncdb.isolation._sandbox import Finding
+from pytest_asyncdb.isolation._finding import Finding
 
 if TYPE_CHECKING:
     import asyncio

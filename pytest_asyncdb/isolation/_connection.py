@@ -14,16 +14,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_asyncdb.backends._text import classify
 from pytest_asyncdb.errors import (
+    EngineRefused,
     FinishedTest,
     TransactionControlRefused,
 )
 from pytest_asyncdb.isolation._bridge import await_, cooperates, in_greenlet
-from pytest_asyncdb.isolation._cursor import SandboxCursor
+from pytest_asyncdb.isolation._cursor import BufferedCursor
 from pytest_asyncdb.isolation._facade import Facade
 from pytest_asyncdb.isolation._pragma import Pragma
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from sqlalchemy import Dialect
 
     from pytest_asyncdb.backends._text import Text
     from pytest_asyncdb.isolation._link import Answer
@@ -65,7 +68,7 @@ class SandboxConnection:
         self, member: Member, current: Callable[[], Sandbox], *, wide: bool
     ) -> None:
         self._wide = wide
-        self._cursors: weakref.WeakSet[SandboxCursor] | None = None
+        self._cursors: weakref.WeakSet[BufferedCursor] | None = None
         self._transaction: Transaction | None = None
         self.member = member
         self.connecting = True
@@ -75,11 +78,11 @@ class SandboxConnection:
         self._wants_autocommit = False
 
     # ------------------------------------------------------------------ DBAPI
-    def cursor(self, *args: Any, **kwargs: Any) -> SandboxCursor:
+    def cursor(self, *args: Any, **kwargs: Any) -> BufferedCursor:
         """A cursor; with any argument that is true, one of the server's."""
-        return SandboxCursor(self, args, kwargs)
+        return BufferedCursor(self, args, kwargs)
 
-    def execute(self, operation: str, parameters: Any = None) -> SandboxCursor:
+    def execute(self, operation: str, parameters: Any = None) -> BufferedCursor:
         """Execute on a cursor of its own, as many drivers allow."""
         cursor = self.cursor()
         cursor.execute(operation, parameters)
@@ -114,7 +117,29 @@ class SandboxConnection:
         transaction, self._transaction = self._transaction, None
         return transaction
 
-    def opened(self, cursor: SandboxCursor) -> None:
+    def made_with(
+        self, dialect: Dialect, arguments: Sequence[Any], parameters: Any
+    ) -> None:
+        """Take over what the engine would have connected with."""
+        del dialect, arguments
+        self.member.apply(parameters)
+
+    def made_alone(self) -> None:
+        """The engine has a way of its own to connect, which is not asked."""
+
+    def take(self) -> Any:
+        """The physical connection, as this engine's statement needs it."""
+        return self.member.take()
+
+    def abandon_cursor(self, cursor: Any) -> None:
+        """The statement on the cursor was cancelled."""
+        self.member.abandon_cursor(cursor)
+
+    def drop_cursor(self, cursor: Any) -> None:
+        """Forget a cursor that cannot be closed on the server any more."""
+        self.member.drop_cursor(cursor)
+
+    def opened(self, cursor: BufferedCursor) -> None:
         """A cursor of the server's has been opened in the transaction."""
         if self._cursors is None:
             self._cursors = weakref.WeakSet()
@@ -140,6 +165,9 @@ class SandboxConnection:
         if transaction is not None and transaction.open:
             self._sandbox.abandon(transaction)
 
+    def left_open(self) -> None:
+        """The test has ended without giving it back; all is rolled back anyway."""
+
     def ping(self) -> None:
         """Whether the connection lives; asks nobody."""
         self.attend()
@@ -156,6 +184,8 @@ class SandboxConnection:
             return now
         if not self._wide:
             raise FinishedTest.named(self._sandbox.name)
+        if not now.is_shared:
+            raise EngineRefused.wide(self.member.name, now.name)
         self._sandbox, self._transaction = now, None
         return now
 
@@ -264,6 +294,22 @@ class SandboxConnection:
         """What `driver_connection` shows."""
         return Facade(self, self.member.driver_connection())
 
+    refuses_control = True
+    """Whether the driver's own ways to end a transaction are refused."""
+
+    def is_there(self) -> bool:
+        """Never: what runs there is one statement, which the driver sends."""
+        return False
+
+    def installs_itself(self, name: str, kwargs: Mapping[str, Any]) -> bool:
+        """Whether SQLAlchemy sets up what the physical connection has already."""
+        return self.member.installs_itself(name, kwargs)
+
+    def changed(self) -> None:
+        """A driver's call may change it for good: the next test gets another one."""
+        if not self.connecting:
+            self.attend().traces.sticky = True
+
     def commits_driver_calls(self) -> bool:
         """Whether a call of the driver's is on its own: asyncpg commits it at once.
 
@@ -275,11 +321,12 @@ class SandboxConnection:
         """What the connection answers for the server; None for what it does not."""
         return None
 
-    def driver_transaction(self, *_: Any, **__: Any) -> Any:
+    def driver_transaction(self, real: Any, *_: Any, **__: Any) -> Any:
         """A transaction of the driver's own, whose end the sandbox could not see.
 
         Drivers open one to look up types on a new connection; there it changes nothing.
         """
+        del real
         if self.connecting:
             return contextlib.nullcontext()
         raise TransactionControlRefused.text("transaction()", "the driver's connection")

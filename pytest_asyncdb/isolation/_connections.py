@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_asyncdb.errors import IsolationError, TransactionControlRefused
 from pytest_asyncdb.isolation._connection import SandboxConnection
-from pytest_asyncdb.isolation._cursor import SandboxCursor
+from pytest_asyncdb.isolation._cursor import BufferedCursor
 from pytest_asyncdb.isolation._link import Answer
 
 if TYPE_CHECKING:
@@ -115,10 +115,10 @@ class MySQLConnection(SandboxConnection):
         self._level: str | None = None
         self._telling = False
 
-    def cursor(self, *args: Any, **kwargs: Any) -> SandboxCursor:
+    def cursor(self, *args: Any, **kwargs: Any) -> BufferedCursor:
         """A cursor; one that reads from the wire would keep all others waiting."""
         del args, kwargs
-        return SandboxCursor(self, (), {})
+        return BufferedCursor(self, (), {})
 
     def answer(self, sql: str) -> Answer | None:
         """What the dialect says and asks about character sets and isolation levels."""

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytest_asyncdb.isolation._connection import SandboxConnection
     from pytest_asyncdb.isolation._link import Answer
+    from pytest_asyncdb.isolation._strategy import EnclosedConnection
 
-__all__ = ["SandboxCursor"]
+__all__ = ["BufferedCursor"]
 
 
-class SandboxCursor:
+class BufferedCursor:
     """A DBAPI cursor. Rows are buffered, unless the cursor is one of the server's."""
 
     __slots__ = (
@@ -34,7 +34,7 @@ class SandboxCursor:
 
     def __init__(
         self,
-        connection: SandboxConnection,
+        connection: EnclosedConnection,
         arguments: tuple[Any, ...],
         keywords: dict[str, Any],
     ) -> None:
@@ -51,16 +51,16 @@ class SandboxCursor:
         self.rowcount = -1
 
     # ----------------------------------------------------------------- execution
-    def execute(self, operation: str, parameters: Any = None) -> SandboxCursor:
+    def execute(self, operation: str, parameters: Any = None) -> BufferedCursor:
         """Execute one statement; raises what the driver raises."""
         arguments = (operation,) if parameters is None else (operation, parameters)
         return self._execute("execute", arguments)
 
-    def executemany(self, operation: str, parameters: Any) -> SandboxCursor:
+    def executemany(self, operation: str, parameters: Any) -> BufferedCursor:
         """Execute one statement with many sets of parameters."""
         return self._execute("executemany", (operation, parameters))
 
-    def _execute(self, method: str, arguments: tuple[Any, ...]) -> SandboxCursor:
+    def _execute(self, method: str, arguments: tuple[Any, ...]) -> BufferedCursor:
         sql = str(arguments[0])
         known = self._connection.member.known_answer(self._connection, arguments)
         known = known or self._connection.answer(sql)
@@ -72,8 +72,8 @@ class SandboxCursor:
 
     def _run(self, method: str, arguments: tuple[Any, ...]) -> None:
         """On the bridge: the driver executes, and hands over its rows."""
-        member = self._connection.member
-        real = member.take().cursor(*self._arguments, **self._keywords)
+        connection = self._connection
+        real = connection.take().cursor(*self._arguments, **self._keywords)
         if self._invalidate_schema_cache_asof:
             real._invalidate_schema_cache_asof = self._invalidate_schema_cache_asof
         try:
@@ -82,10 +82,10 @@ class SandboxCursor:
             real.close()
             raise
         except BaseException:
-            member.abandon_cursor(real)
+            connection.abandon_cursor(real)
             raise
         self._read(real)
-        member.learn(self._connection, arguments, self)
+        connection.member.learn(connection, arguments, self)
 
     def _read(self, real: Any) -> None:
         self.description = real.description
@@ -146,13 +146,13 @@ class SandboxCursor:
         try:
             self._connection.fetch(real.close)
         except Exception:  # noqa: BLE001  # with its transaction the cursor is gone
-            self._connection.member.drop_cursor(real)
+            self._connection.drop_cursor(real)
 
     def drop(self) -> None:
         """Its transaction has ended, and the server has closed it."""
         real, self._real = self._real, None
         if real is not None:
-            self._connection.member.drop_cursor(real)
+            self._connection.drop_cursor(real)
 
     async def _async_soft_close(self) -> None:
         """SQLAlchemy closes cursors early; the real one is closed already."""

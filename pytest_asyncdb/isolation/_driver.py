@@ -47,6 +47,17 @@ class Driver(abc.ABC):
     def send(self, connection: Any, statements: Sequence[str]) -> int:
         """Send control statements; returns the round trips it took."""
 
+    def send_alone(self, connection: Any, statements: Sequence[str]) -> None:
+        """Send statements on a connection of an engine's that is in no transaction.
+
+        None is left open.
+        """
+        self.send(connection, statements)
+
+    def set_attribute(self, connection: Any, name: str, value: Any) -> None:
+        """Set what SQLAlchemy's dialect sets on its adapter."""
+        setattr(connection, name, value)
+
     @abc.abstractmethod
     def in_transaction(self, connection: Any) -> bool:
         """Whether the outer transaction still stands, as far as the driver knows."""

@@ -1,11 +1,11 @@
-"""The driver's own connection, whose calls are statements of the sandbox."""
+"""The driver's own connection, whose calls are statements of the test."""
 
 from __future__ import annotations
 
 import contextlib
 import inspect
 from collections.abc import Coroutine
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_asyncdb.backends._text import classify
@@ -15,7 +15,7 @@ from pytest_asyncdb.isolation._bridge import await_, greenlet_spawn
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from pytest_asyncdb.isolation._connection import SandboxConnection
+    from pytest_asyncdb.isolation._strategy import EnclosedConnection
 
 __all__ = ["Facade"]
 
@@ -41,7 +41,7 @@ class Facade:
     in the same way. `isinstance` sees the driver's class.
     """
 
-    def __init__(self, connection: SandboxConnection, real: Any) -> None:
+    def __init__(self, connection: EnclosedConnection, real: Any) -> None:
         self.__dict__["_asyncdb"] = (connection, real)
 
     @property  # type: ignore[misc]
@@ -53,15 +53,15 @@ class Facade:
         if name == "lock":  # psycopg's; the sandbox keeps statements apart itself
             return contextlib.nullcontext()
         if name == "transaction":
-            return connection.driver_transaction
+            return partial(connection.driver_transaction, real)
         found = getattr(real, name)
         if not callable(found) or inspect.isclass(found):
             return _wrapped(connection, found)
 
         def method(*args: Any, **kwargs: Any) -> Any:
-            if connection.member.installs_itself(name, kwargs):
+            if connection.installs_itself(name, kwargs):
                 return _nothing()
-            _refuse(real, name, (*args, *kwargs.values()))
+            _check(connection, real, name, (*args, *kwargs.values()))
             arguments = [_unwrapped(each) for each in args]
             answer = found(*arguments, **kwargs)
             if inspect.iscoroutine(answer):
@@ -71,16 +71,16 @@ class Facade:
             if inspect.isawaitable(answer):
                 return _Awaitable(connection, _text(args), answer)
             if not name.startswith(_ASKING):
-                _keep(connection)
+                connection.changed()
             return _wrapped(connection, answer)
 
         return method
 
     def __setattr__(self, name: str, value: Any) -> None:
         connection, real = self.__dict__["_asyncdb"]
-        if name in {"isolation_level", "autocommit"}:
+        if name in {"isolation_level", "autocommit"} and connection.refuses_control:
             raise TransactionControlRefused.autocommit(connection.member.name)
-        _keep(connection)
+        connection.changed()
         setattr(real, name, value)
 
     # ------------------------------------------- what Python looks up on the type
@@ -108,7 +108,7 @@ class Facade:
 class _Awaitable:
     """What a driver returns to be awaited, or entered as a context that closes it."""
 
-    def __init__(self, connection: SandboxConnection, sql: str, answer: Any) -> None:
+    def __init__(self, connection: EnclosedConnection, sql: str, answer: Any) -> None:
         self._connection = connection
         self._sql = sql
         self._answer = answer
@@ -147,12 +147,16 @@ async def _nothing() -> None:
     """What the connection already has needs no doing."""
 
 
-async def _over_the_bridge(connection: SandboxConnection, sql: str, answer: Any) -> Any:
+async def _over_the_bridge(
+    connection: EnclosedConnection, sql: str, answer: Any
+) -> Any:
     """Await the driver's coroutine as a statement of the connection's transaction."""
     try:
         if connection.connecting:
             sql = _READ
-        _keep(connection)
+        connection.changed()
+        if connection.is_there():  # a `connect` listener that awaits, in sync code
+            return _wrapped(connection, await answer)
         alone = connection.commits_driver_calls()
         result = await greenlet_spawn(
             connection.statement, sql, lambda: await_(answer), awaits=True
@@ -164,7 +168,7 @@ async def _over_the_bridge(connection: SandboxConnection, sql: str, answer: Any)
     return _wrapped(connection, result)
 
 
-def _wrapped(connection: SandboxConnection, value: Any) -> Any:
+def _wrapped(connection: EnclosedConnection, value: Any) -> Any:
     return Facade(connection, value) if _awaits(type(value)) else value  # type: ignore[arg-type]
 
 
@@ -188,13 +192,12 @@ def _text(args: tuple[Any, ...]) -> str:
     return args[0] if args and isinstance(args[0], str) else _WRITE
 
 
-def _keep(connection: SandboxConnection) -> None:
-    """The call may change the connection for good: the next test gets another one."""
-    if not connection.connecting:
-        connection.attend().traces.sticky = True
-
-
-def _refuse(real: Any, name: str, values: tuple[Any, ...]) -> None:
+def _check(
+    connection: EnclosedConnection, real: Any, name: str, values: tuple[Any, ...]
+) -> None:
+    """Refuse what would end a transaction that is not the application's own."""
+    if not connection.refuses_control:
+        return
     is_end = name in _ENDS and hasattr(real, "cursor")
     if is_end or name in _UNCONTROLLED:
         raise TransactionControlRefused.text(f"{name}()", "the driver's connection")

@@ -18,6 +18,7 @@ from pytest_asyncdb.isolation._bridge import (
     await_,
     patiently,
 )
+from pytest_asyncdb.isolation._places import running_loop
 from pytest_asyncdb.isolation._selector import GuestSelector
 from pytest_asyncdb.isolation._signals import held_signals
 
@@ -75,6 +76,7 @@ class GuestLoop(Bridge):
         self._waiting = 0
         self._hurries = False
         self._held: list[HeldSignal] = []
+        self._kept: list[_Watch] = []
         self._watches: dict[asyncio.AbstractEventLoop, _Watch] = {}
 
     def _cooperate(self, fn: Callable[..., T], args: tuple[Any, ...]) -> T:
@@ -115,6 +117,20 @@ class GuestLoop(Bridge):
     def _handle_signals(self) -> None:
         for each in self._held:
             each.handle()
+
+    def is_running(self) -> bool:
+        return asyncio._get_running_loop() is self._loop
+
+    def linger(self) -> None:
+        host = running_loop()
+        if host is not None and all(watch.host is not host for watch in self._kept):
+            self._kept.append(self._watch_from(host))
+
+    def leave(self) -> None:
+        kept, self._kept = self._kept, []
+        for watch in kept:
+            with contextlib.suppress(RuntimeError):  # its loop was closed meanwhile
+                self._leave(watch)
 
     def finish(self) -> None:
         deadline = time.monotonic() + DRAIN_SECONDS

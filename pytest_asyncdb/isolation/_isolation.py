@@ -17,15 +17,20 @@ from sqlalchemy.ext.asyncio import (
 
 from pytest_asyncdb.isolation._capture import Birth, Capture, birth
 from pytest_asyncdb.isolation._checks import leaks, tasks
+from pytest_asyncdb.isolation._commit import RealCommits
 from pytest_asyncdb.isolation._link import Link
 from pytest_asyncdb.isolation._membership import Membership
-from pytest_asyncdb.isolation._sandbox import Finding, Sandbox, current_transaction
+from pytest_asyncdb.isolation._restore import Restorer
+from pytest_asyncdb.isolation._sandbox import Sandbox, current_transaction
+from pytest_asyncdb.isolation._stock import Stock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping
 
     from sqlalchemy import URL, Engine
 
+    from pytest_asyncdb.isolation._finding import Finding
+    from pytest_asyncdb.isolation._strategy import Enclosure
     from pytest_asyncdb.provisioning import Database
 
 __all__ = ["Isolation"]
@@ -34,7 +39,7 @@ T = TypeVar("T")
 
 
 class Isolation:
-    """Rolls back what a test writes, on one database that is kept.
+    """Undoes what a test writes, on one database that is kept.
 
     `database` is called when the first test opens; `url` is where it will be. `joins`
     says of an engine whether it shares the test's transaction (True), connects for
@@ -76,6 +81,11 @@ class Isolation:
             self.engine, **{"expire_on_commit": False, **(session_options or {})}
         )
         self._url = url
+        self._copy: Database | None = None
+        self._stock = Stock(self._link, self._committed)
+        self._restorer = Restorer(self._link, self._renew)
+        self._is_worn = False
+        """Whether sandboxes have drawn from sequences, which no rollback undoes."""
         self._members.adopt(self.engine.sync_engine, blocking=False)
         self._members.adopt(self.sync_engine, blocking=True)
 
@@ -106,7 +116,11 @@ class Isolation:
     def uninstall(self) -> None:
         """Let engines be, and close the kept connection."""
         self._capture.uninstall()
+        self._restorer.forget()
+        self._stock.clear()
         self._link.close()
+        if self._copy is not None:
+            self._copy.drop()
 
     # -------------------------------------------------------------------- a test
     def open(
@@ -115,8 +129,12 @@ class Isolation:
         *,
         requested: bool = True,
         joins: Callable[[Engine], bool | None] | None = None,
+        mode: str = "sandbox",
     ) -> None:
-        """Before any fixture of the test. Raises what provisioning raises."""
+        """Before any fixture of the test. Raises what provisioning raises.
+
+        `mode` is one of `MODES`.
+        """
         if self._capture.sandbox is not None:  # its tear-down was never reached
             self.close()
         current_transaction.set(None)
@@ -124,7 +142,44 @@ class Isolation:
         self._enter(Birth(name), None)
         if requested:
             self._start()
-            self._capture.sandbox = Sandbox(self._link, name)
+            self._capture.sandbox = self._enclosed(mode, name)
+
+    def _enclosed(self, mode: str, name: str) -> Enclosure:
+        if mode == "commit":
+            if self._is_worn:
+                self._restorer.restore(certain=True)
+                self._is_worn = False
+            self._restorer.prepare()
+            return RealCommits(
+                self._stock, name, self._restored, flush=self._restorer.flush
+            )
+        if mode == "database":
+            own = self._link.database.clone()
+            stock = Stock(self._link, lambda: own)
+            return RealCommits(stock, name, _dropped)
+        return Sandbox(self._link, name)
+
+    def _committed(self) -> Database:
+        """What tests commit to: the worker's database, or in memory a copy of it."""
+        if not self._link.is_in_memory:
+            return self._link.database
+        if self._copy is None:
+            self._copy = self._link.database.clone()
+        return self._copy
+
+    def _restored(self, test: RealCommits) -> list[Finding]:
+        """Undo what the test has committed, unless it has only read."""
+        if test.wrote:
+            self._restorer.restore(certain=not test.unknown)
+        return []
+
+    def _renew(self) -> None:
+        """Make the database anew that tests commit to."""
+        self._stock.clear()
+        if self._copy is not None:
+            self._copy.replace()
+        else:
+            self._link.replace_database()
 
     def close(self) -> list[Finding]:
         """After the test's last finaliser: roll back, and say what was left open."""
@@ -134,6 +189,7 @@ class Isolation:
         if sandbox is None:
             return []
         left = [*leaks(capture.leaked()), *tasks(capture.running())]
+        self._is_worn |= sandbox.is_shared and sandbox.has_begun
         findings = sandbox.close()
         capture.forget()
         return findings if sandbox.failure is not None else left + findings
@@ -152,7 +208,7 @@ class Isolation:
             current_transaction.reset(token)
 
     @contextlib.contextmanager
-    def _read_only(self, what: str) -> Iterator[Sandbox]:
+    def _read_only(self, what: str) -> Iterator[Enclosure]:
         """A sandbox that refuses writes: the test's own, where it has begun already."""
         running = self._capture.sandbox
         if running is not None and running.has_begun:
@@ -165,7 +221,7 @@ class Isolation:
         finally:
             sandbox.close()
 
-    def _enter(self, born: Birth | None, sandbox: Sandbox | None) -> None:
+    def _enter(self, born: Birth | None, sandbox: Enclosure | None) -> None:
         self._capture.birth, self._capture.sandbox = born, sandbox
         birth.set(born)
 
@@ -203,6 +259,13 @@ class Isolation:
         sync_session = getattr(session, "sync_session", session)
         with self._capture.forgiving():
             sync_session.close()
+
+
+def _dropped(test: RealCommits) -> list[Finding]:
+    """The database was the test's own."""
+    test.stock.clear()
+    test.stock.database.drop()
+    return []
 
 
 def _run(fn: Callable[..., Coroutine[Any, Any, T]], args: tuple[Any, ...]) -> T:

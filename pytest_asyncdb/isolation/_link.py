@@ -113,7 +113,7 @@ class Link:
             **arguments,
             **driver.connect_arguments,
         }
-        if self.database.url.get_backend_name() == "sqlite" and not self._has_file():
+        if self.is_in_memory:
             options["connect_args"] = {"async_creator_fn": self._open_memory}
         options["poolclass"] = NullPool
         # psycopg caches codecs by their code for the whole process; partials have none.
@@ -122,8 +122,15 @@ class Link:
             options["json_serializer"] = partial(self._encode)
         return options
 
-    def _has_file(self) -> bool:
-        return self.database.url.database not in {None, "", ":memory:"}
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether each connection has a database of its own, in memory."""
+        url = self.database.url
+        return url.get_backend_name() == "sqlite" and url.database in {
+            None,
+            "",
+            ":memory:",
+        }
 
     def _decode(self, value: Any) -> Any:
         """JSON is decoded as the engine does whose statement it is."""
@@ -163,13 +170,17 @@ class Link:
         if self._direct:
             self._adopt(SqliteConnection(self.database.open_sqlite()))
             return
+        self._adopt(self.another())
+
+    def another(self) -> Any:
+        """Another connection like the kept one. Runs on the bridge."""
         engine = self.engine.sync_engine
         with unguarded(), self.database.connecting():
             fairy = engine.raw_connection()
         fairy.detach()
         real = fairy.dbapi_connection
         self.driver.take_over(engine, real)
-        self._adopt(real)
+        return real
 
     def _adopt(self, real: Any) -> None:
         if self._deferrable is None:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Dialect, Engine
 
-    from pytest_asyncdb.isolation._connection import SandboxConnection
-    from pytest_asyncdb.isolation._cursor import SandboxCursor
+    from pytest_asyncdb.isolation._cursor import BufferedCursor
+    from pytest_asyncdb.isolation._strategy import EnclosedConnection
 
 __all__ = ["Member"]
 
@@ -119,7 +119,7 @@ class Member:
 
     # ------------------------------------------------------- what all servers answer
     def known_answer(
-        self, connection: SandboxConnection, arguments: tuple[Any, ...]
+        self, connection: EnclosedConnection, arguments: tuple[Any, ...]
     ) -> Answer | None:
         """What the server answered before, when a dialect asks on its first connect."""
         if not connection.connecting or self._learning:
@@ -128,9 +128,9 @@ class Member:
 
     def learn(
         self,
-        connection: SandboxConnection,
+        connection: EnclosedConnection,
         arguments: tuple[Any, ...],
-        cursor: SandboxCursor,
+        cursor: BufferedCursor,
     ) -> None:
         """Remember what the server answers to a dialect's first connect."""
         asks = classify(str(arguments[0]), mysql=self.is_mysql).reads

@@ -85,6 +85,14 @@ class Psycopg(_PostgreSQL):
         await_(Unbroken(connection._connection.execute(query, prepare=False)))
         return 1
 
+    def send_alone(self, connection: Any, statements: Sequence[str]) -> None:
+        before = connection.autocommit
+        connection.set_autocommit(True)
+        try:
+            self.send(connection, statements)
+        finally:
+            connection.set_autocommit(before)
+
     def in_transaction(self, connection: Any) -> bool:
         return bool(connection._connection.info.transaction_status.name != "IDLE")
 

@@ -7,8 +7,7 @@ import contextlib
 import contextvars
 import itertools
 import secrets
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pytest_asyncdb.backends._text import classify
 from pytest_asyncdb.errors import (
@@ -19,7 +18,9 @@ from pytest_asyncdb.errors import (
     TransactionControlRefused,
     WriteOutsideTest,
 )
+from pytest_asyncdb.isolation._connections import connection_class
 from pytest_asyncdb.isolation._driver import translate
+from pytest_asyncdb.isolation._finding import Finding
 from pytest_asyncdb.isolation._places import here, leaving_with
 from pytest_asyncdb.isolation._traces import Locals, Settings, Traces
 from pytest_asyncdb.isolation._transactions import Conflict, Stack, Transaction
@@ -30,10 +31,12 @@ if TYPE_CHECKING:
 
     from pytest_asyncdb.backends._text import SavepointText, Text
     from pytest_asyncdb.isolation._link import Link
+    from pytest_asyncdb.isolation._member import Member
     from pytest_asyncdb.isolation._places import Place
+    from pytest_asyncdb.isolation._strategy import EnclosedConnection
     from pytest_asyncdb.isolation._transactions import Savepoint
 
-__all__ = ["Finding", "Sandbox", "current_transaction"]
+__all__ = ["Sandbox", "current_transaction"]
 
 T = TypeVar("T")
 
@@ -47,14 +50,6 @@ current_transaction: contextvars.ContextVar[Transaction | None] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that a test left behind. A fatal one always fails the test."""
-
-    fatal: bool
-    text: str
-
-
 class Sandbox:
     """The transaction around one test, on the kept connection.
 
@@ -62,6 +57,8 @@ class Sandbox:
     pass, writes are refused. `forgiving` is true while the plugin closes what it
     opened.
     """
+
+    is_shared = True
 
     def __init__(self, link: Link, name: str, *, outside: bool = False) -> None:
         self.link = link
@@ -78,6 +75,17 @@ class Sandbox:
         self._stack = Stack(f"{self._root}_")
         self._writers = Writers(self._stack, link.lock)
         self._abandoned: collections.deque[Transaction] = collections.deque()
+
+    def connection(
+        self,
+        product: str,
+        member: Member,
+        current: Callable[[], Any],
+        *,
+        wide: bool,
+    ) -> EnclosedConnection:
+        """What an engine's pool hands out: a transaction of the test's own."""
+        return connection_class(product)(member, current, wide=wide)
 
     @contextlib.contextmanager
     def restricted(self, what: str) -> Iterator[None]:

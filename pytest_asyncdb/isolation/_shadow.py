@@ -1,4 +1,4 @@
-"""A pool like an engine's own, whose connections are the sandbox's."""
+"""A pool like an engine's own, whose connections are the test's."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from sqlalchemy.pool import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_asyncdb.isolation._connection import SandboxConnection
-    from pytest_asyncdb.isolation._member import Member
+    from pytest_asyncdb.isolation._strategy import EnclosedConnection
 
 __all__ = [
     "Request",
@@ -38,8 +37,7 @@ _QUEUES: Final = (QueuePool, AsyncAdaptedQueuePool)
 class Request:
     """A connection that a shadow pool is making."""
 
-    def __init__(self, member: Member, connection: SandboxConnection) -> None:
-        self.member = member
+    def __init__(self, connection: EnclosedConnection) -> None:
         self.connection = connection
 
 
@@ -53,7 +51,7 @@ def requested() -> Request | None:
     return _making.get()
 
 
-def shadow_of(pool: Pool, create: Callable[[Any], SandboxConnection]) -> Pool:
+def shadow_of(pool: Pool, create: Callable[[Any], EnclosedConnection]) -> Pool:
     """A pool like that one, but none that shares one connection among sessions."""
     if isinstance(pool, _SHARED_POOLS):
         is_async = pool._dialect.is_async

@@ -59,6 +59,11 @@ class Aiosqlite(_Sqlite):
         await_(Unbroken(_execute_all(driver, statements, abandoned)))
         return len(statements)
 
+    def set_attribute(self, connection: Any, name: str, value: Any) -> None:
+        """The adapter would make a future of the loop that runs here, the caller's."""
+        driver = connection._connection
+        await_(driver._execute(setattr, driver._conn, name, value))
+
     def watch_cursors(self, connection: Any) -> None:
         connected = connection._connection._conn
         if isinstance(connected, WatchedConnection):

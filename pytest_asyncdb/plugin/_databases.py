@@ -114,6 +114,7 @@ class _Test:
     name: str
     database: WorkerDatabase
     joins: Callable[[Engine], bool | None] | None
+    mode: str
     is_open: bool = False
     findings: list[Finding] = field(default_factory=list)
 
@@ -195,9 +196,11 @@ class Databases:
         name: str,
         database: WorkerDatabase,
         joins: Callable[[Engine], bool | None] | None,
+        *,
+        mode: str,
     ) -> None:
         """Isolate a test, at once or as soon as the database's plan is known."""
-        self._test = _Test(name, database, joins)
+        self._test = _Test(name, database, joins, mode)
         self.enter()
 
     def begin_unrequested(self, name: str) -> None:
@@ -211,7 +214,7 @@ class Databases:
         if test is None or test.is_open or not test.database.is_planned:
             return
         self._install(test.database)
-        test.database.isolation.open(test.name, joins=test.joins)
+        test.database.isolation.open(test.name, joins=test.joins, mode=test.mode)
         test.is_open = True
 
     def end(self) -> list[Finding]:

@@ -73,7 +73,8 @@ def _begin(suite: Suite, item: pytest.Item, database: WorkerDatabase) -> None:
         pytest.skip(obstacle)
     check_loop(item)
     suite.point_variables(database)
-    suite.databases.begin(item.nodeid, database, request.joins)
+    mode = request.isolation or suite.settings.isolation
+    suite.databases.begin(item.nodeid, database, request.joins, mode=mode)
 
 
 def _index(item: pytest.Item) -> int:

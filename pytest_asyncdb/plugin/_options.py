@@ -52,7 +52,8 @@ _DECISIONS: Final = (
     ),
     _Decision(
         "isolation",
-        "how a test's writes vanish: sandbox, a transaction that is rolled back",
+        "how a test's writes vanish: sandbox (rolled back), commit (really committed,"
+        " and undone afterwards) or database (one for each test)",
         "string",
         {"metavar": "MODE"},
     ),

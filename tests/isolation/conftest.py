@@ -379,6 +379,12 @@ def make_app(database: Database) -> Callable[..., Application]:
     return make
 
 
+@pytest.fixture(scope="session")
+def app_of() -> Callable[[Database], Application]:
+    """Make an application on a database."""
+    return lambda database: Application(database.url)
+
+
 # ------------------------------------------------------------------- observing
 def observe(database: Database, isolation: Isolation) -> dict[str, int]:
     """Rows of each table, on a connection that is neither SQLAlchemy's nor the test's.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
         ("backend=['sqlite']", "*got an unexpected keyword argument 'backend'*"),
         ("'sandbox'", "*too many positional arguments*"),
         ("isolation='none'", "*asyncdb(isolation=…) is 'none'*"),
-        ("isolation='commit'", "*not there yet in this version*"),
+        ("isolation='comit'", "*asyncdb(isolation=…) is 'comit'*"),
         ("backends=['oracle']", "*asyncdb(backends='oracle') is not known*"),
         ("backends=3", "*backends is 3, which is no list*"),
         ("requires=['magic']", "*asyncdb(requires='magic') is not known*"),

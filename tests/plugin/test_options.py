@@ -130,7 +130,6 @@ def test_several_databases_are_taken_in_turn_by_tests_in_any_order(
             "--asyncdb=postgresql://u:secret@h/d",
             "*://u:[*][*][*]@h/d names no async driver*",
         ),
-        ("--asyncdb-isolation=commit", "*which is not there yet in this version*"),
         ("--asyncdb-isolation=none", "*asyncdb_isolation is 'none'*"),
         ("--asyncdb-require=postgresql", "*requires postgresql, and is on sqlite*"),
         ("--asyncdb-require=oracle", "*asyncdb_require is 'oracle'*"),

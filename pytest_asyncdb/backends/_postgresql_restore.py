@@ -1,0 +1,130 @@
+"""Undoing what was committed on PostgreSQL: by the server's own counters of changes.
+
+Every row that is inserted, updated or deleted is counted by table, also by triggers,
+cascades and functions, and also those of the catalogs, so that DDL is seen. What the
+counters do not see, sequences, is put back always.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pytest_asyncdb.backends._base import Restoration
+
+__all__ = ["RESTORATION"]
+
+_LARGEST: Final = 5_000
+"""Rows of a table's seed above which a fresh clone is made in less time."""
+_USERS: Final = (
+    "n.nspname NOT IN ('pg_catalog', 'information_schema')"
+    " AND n.nspname NOT LIKE 'pg\\_%'"
+)
+_COUNTED: Final = (
+    "pg_stat_get_tuples_inserted({0}) + pg_stat_get_tuples_updated({0})"
+    " + pg_stat_get_tuples_deleted({0})"
+)
+# ANALYZE, also autovacuum's, writes these two.
+_CATALOGS: Final = f"""
+    SELECT sum({_COUNTED.format("c.oid")}) FROM pg_class c
+     WHERE c.relnamespace = 'pg_catalog'::regnamespace AND c.relkind = 'r'
+       AND NOT c.relisshared
+       AND c.relname NOT IN ('pg_statistic', 'pg_statistic_ext_data')"""
+
+_SUPPORTED: Final = f"""
+    SELECT current_setting('server_version_num')::int >= 150000
+       AND current_setting('track_counts')::bool
+       AND (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+       AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgenabled IN ('R', 'A'))
+       AND NOT EXISTS (SELECT FROM pg_rewrite WHERE ev_enabled IN ('R', 'A'))
+       AND NOT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n
+                           ON n.oid = c.relnamespace
+                        WHERE c.relkind = 'f' AND {_USERS})"""
+
+_TABLES: Final = f"""
+    CREATE TEMP TABLE asyncdb_tables AS
+    SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name, 0::bigint AS changes,
+           (SELECT string_agg(format('%I', a.attname), ', ' ORDER BY a.attnum)
+              FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0
+               AND NOT a.attisdropped AND a.attgenerated = '') AS columns,
+           NULL::text AS seed, false AS large
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND {_USERS}"""
+_SEQUENCES: Final = f"""
+    CREATE TEMP TABLE asyncdb_sequences AS
+    SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name,
+           0::bigint AS value, false AS called
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND {_USERS}"""
+_SEEDS: Final = f"""
+    DO $asyncdb$
+    DECLARE each record; filled bigint;
+    BEGIN
+        FOR each IN SELECT * FROM pg_temp.asyncdb_tables LOOP
+            EXECUTE format('SELECT count(*) FROM (SELECT FROM ONLY %s LIMIT %s) found',
+                           each.name, {_LARGEST} + 1) INTO filled;
+            IF filled > {_LARGEST} THEN
+                UPDATE pg_temp.asyncdb_tables SET large = true WHERE oid = each.oid;
+            ELSIF filled > 0 THEN
+                EXECUTE format('CREATE TEMP TABLE asyncdb_seed_%s AS'
+                               ' SELECT %s FROM ONLY %s',
+                               each.oid, each.columns, each.name);
+                UPDATE pg_temp.asyncdb_tables
+                   SET seed = 'pg_temp.asyncdb_seed_' || each.oid WHERE oid = each.oid;
+            END IF;
+        END LOOP;
+        FOR each IN SELECT * FROM pg_temp.asyncdb_sequences LOOP
+            EXECUTE format('UPDATE pg_temp.asyncdb_sequences SET (value, called) ='
+                           ' (SELECT last_value, is_called FROM %s) WHERE oid = %s',
+                           each.name, each.oid);
+        END LOOP;
+    END $asyncdb$"""
+_RESTORE: Final = f"""
+    CREATE FUNCTION pg_temp.asyncdb_restore() RETURNS text LANGUAGE plpgsql AS $asyncdb$
+    DECLARE each record; mine bigint; more bigint;
+    BEGIN
+        IF EXISTS (SELECT FROM pg_prepared_xacts
+                    WHERE database = current_database()) THEN
+            RETURN 'a prepared transaction';
+        END IF;
+        IF ({_CATALOGS}) <> (SELECT changes FROM pg_temp.asyncdb_tables
+                              WHERE oid = 0) THEN
+            RETURN 'the schema';
+        END IF;
+        PERFORM set_config('session_replication_role', 'replica', true),
+                set_config('lock_timeout', '3s', true);
+        FOR each IN SELECT t.*, now.changes AS found
+                      FROM pg_temp.asyncdb_tables t,
+                           LATERAL (SELECT {_COUNTED.format("t.oid")} AS changes) now
+                     WHERE t.oid <> 0 AND now.changes <> t.changes LOOP
+            IF each.large THEN
+                RETURN each.name || ', which is large';
+            END IF;
+            EXECUTE 'DELETE FROM ONLY ' || each.name;
+            GET DIAGNOSTICS mine = ROW_COUNT;
+            IF each.seed IS NOT NULL THEN
+                EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE'
+                               ' SELECT %2$s FROM %3$s',
+                               each.name, each.columns, each.seed);
+                GET DIAGNOSTICS more = ROW_COUNT;
+                mine := mine + more;
+            END IF;
+            UPDATE pg_temp.asyncdb_tables SET changes = each.found + mine
+             WHERE oid = each.oid;
+        END LOOP;
+        PERFORM setval(oid::regclass, value, called) FROM pg_temp.asyncdb_sequences;
+        PERFORM pg_stat_force_next_flush();
+        RETURN '';
+    END $asyncdb$"""
+_COUNT: Final = f"""
+    INSERT INTO pg_temp.asyncdb_tables (oid, changes) VALUES (0, ({_CATALOGS}));
+    UPDATE pg_temp.asyncdb_tables SET changes = {_COUNTED.format("oid")}
+     WHERE oid <> 0"""
+
+_FLUSH: Final = "SELECT pg_stat_force_next_flush()"
+
+RESTORATION: Final = Restoration(
+    supported=_SUPPORTED,
+    prepare=(_TABLES, _SEQUENCES, _SEEDS, _RESTORE, _FLUSH, _COUNT),
+    flush=(_FLUSH,),
+    restore="SELECT pg_temp.asyncdb_restore()",
+)
