@@ -53,6 +53,9 @@ __all__ = [
 ]
 
 
+_REAL: Final = '@pytest.mark.asyncdb(isolation="commit")'
+
+
 class AsyncDBError(Exception):
     """Base of every error that the package raises on its own account.
 
@@ -107,10 +110,7 @@ class RollbackRefused(IsolationError):
             remedies=[
                 "end transactions that overlap in the reverse order of their beginning",
                 "use one session where the code needs no two",
-                (
-                    "a test of overlapping transactions needs real commits, which this "
-                    "version does not have"
-                ),
+                f"let the test commit for real: {_REAL}",
             ],
         )
 
@@ -131,8 +131,7 @@ class SandboxBroken(IsolationError):
             remedies=[
                 (
                     "a procedure or a conflict clause (ON CONFLICT ROLLBACK) that ends "
-                    "the transaction cannot run in a sandbox; it needs real commits, "
-                    "which this version does not have"
+                    f"the transaction needs real commits: {_REAL}"
                 ),
             ],
         )
@@ -178,10 +177,7 @@ class TransactionControlRefused(IsolationError):
                     "use commit() and rollback() of the session or connection, "
                     "begin_nested() for savepoints"
                 ),
-                (
-                    "a test of transaction control itself needs real commits, which "
-                    "this version does not have"
-                ),
+                f"let the test commit for real: {_REAL}",
             ],
         )
 
@@ -194,6 +190,7 @@ class TransactionControlRefused(IsolationError):
             remedies=[
                 "make what the test needs part of the schema: asyncdb_schema",
                 "for rows that go by themselves, use CREATE TEMPORARY TABLE",
+                f"let the test commit for real: {_REAL}",
             ],
         )
 
@@ -204,6 +201,7 @@ class TransactionControlRefused(IsolationError):
             f"a connection of {engine} is in AUTOCOMMIT: no sandbox can roll it back",
             remedies=[
                 "run the test without isolation_level='AUTOCOMMIT'",
+                f"let the test commit for real: {_REAL}",
             ],
         )
 
@@ -215,6 +213,15 @@ class TransactionControlRefused(IsolationError):
             remedies=[
                 "set twophase=False for the test's sessions",
             ],
+        )
+
+    @classmethod
+    def nameless(cls) -> Self:
+        """What XA PREPARE leaves cannot be told from what others have left."""
+        return cls(
+            "XA transactions cannot be undone after the test, in no isolation",
+            tried=["XA RECOVER does not say which database a transaction is of"],
+            remedies=["set twophase=False for the test's sessions"],
         )
 
 

@@ -76,6 +76,8 @@ class Restoration:
     """What each session says that has written, before it is given back."""
     restore: str
     """Undoes everything; its one value is empty, or what it cannot undo."""
+    prepared: str
+    """SQL for rows (statement) that end the prepared transactions of the database."""
 
 
 class Backend(ABC):

@@ -127,4 +127,8 @@ RESTORATION: Final = Restoration(
     prepare=(_TABLES, _SEQUENCES, _SEEDS, _RESTORE, _FLUSH, _COUNT),
     flush=(_FLUSH,),
     restore="SELECT pg_temp.asyncdb_restore()",
+    prepared=(
+        "SELECT format('ROLLBACK PREPARED %L', gid) FROM pg_prepared_xacts"
+        " WHERE database = current_database()"
+    ),
 )

@@ -6,6 +6,7 @@ import collections
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+from pytest_asyncdb.errors import TransactionControlRefused
 from pytest_asyncdb.isolation._ferry import FerriedConnection
 from pytest_asyncdb.isolation._finding import Finding
 from pytest_asyncdb.isolation._stock import Stock, close
@@ -54,6 +55,7 @@ class RealCommits:
         self.stock = stock
         self._restore = restore
         self._flush = flush
+        self._prepares = False
         self._out: list[Physical] = []
         self._abandoned: collections.deque[Physical] = collections.deque()
 
@@ -111,7 +113,15 @@ class RealCommits:
     def note(
         self, physical: Physical, text: Text, sql: str, *, connecting: bool
     ) -> None:
-        """A statement is about to be sent."""
+        """A statement is about to be sent.
+
+        Raises TransactionControlRefused for XA: a prepared transaction of MySQL's does
+        not say which database it is of, so nobody could end it afterwards.
+        """
+        if text.control is not None and text.control.startswith("XA"):
+            raise TransactionControlRefused.nameless()
+        if text.control == "PREPARE TRANSACTION":
+            self.prepares()
         if connecting and text.first == "SET" and "NAMES" in sql.upper():
             return  # each new connection says so
         resets = bool(self.stock.driver.after_rollback)
@@ -120,6 +130,10 @@ class RealCommits:
         if not text.reads:
             physical.wrote = self.wrote = True
         self.traces.note(text)
+
+    def prepares(self) -> None:
+        """A transaction is about to be prepared, and may outlive its connection."""
+        self._prepares = self.wrote = True
 
     # --------------------------------------------------------------------- the end
     def close(self) -> list[Finding]:
@@ -131,7 +145,24 @@ class RealCommits:
         for physical in out:
             self.link.bridge.block(self._end, physical)
         self.link.bridge.leave()
+        if self._prepares:
+            self.link.bridge.block(self._end_prepared)
         return findings + self._restore(self)
+
+    def _end_prepared(self) -> None:
+        """Roll back what was prepared and never ended; it would hold its locks."""
+        how = self.stock.database.backend.restoration
+        if how is None:
+            return
+        real = self.stock.order(self.link.engine.dialect, {}).connect()
+        cursor = real.cursor()
+        cursor.execute(how.prepared)
+        statements = [statement for (statement,) in cursor.fetchall()]
+        cursor.close()
+        real.rollback()
+        for statement in statements:
+            self.stock.driver.send_alone(real, [statement])
+        close(real)
 
     def _in_flight(self) -> Iterator[Finding]:
         running = [each for each in self._out if each.running is not None]

@@ -215,6 +215,9 @@ class FerriedConnection:
         if not callable(value):
             return value
 
+        if name.startswith("tpc_"):
+            self._test.prepares()
+
         def method(*args: Any, **kwargs: Any) -> Any:
             return self._ferry(partial(value, *args, **kwargs), name)
 

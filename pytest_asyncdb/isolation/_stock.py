@@ -68,10 +68,11 @@ class Order:
     def key(self) -> Hashable:
         """The same for engines that may use each other's connections."""
         dialect: Any = self.dialect
+        said = {**self.parameters, "context": None}  # psycopg's; what is in it follows
         return (
             type(dialect),
             self.arguments,
-            repr(sorted(self.parameters.items())),
+            repr(sorted(said.items())),
             getattr(dialect, "_on_connect_isolation_level", None),
             getattr(dialect, "_json_serializer", None),
             getattr(dialect, "_json_deserializer", None),

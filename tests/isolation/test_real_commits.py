@@ -1,0 +1,330 @@
+"""Tests whose sessions commit for real, and what is left of them: nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from sqlalchemy import delete, event, func, insert, select, text
+
+from pytest_asyncdb.errors import EngineRefused, FinishedTest, TransactionControlRefused
+from tests.isolation.kinds import MYSQL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pytest_asyncdb.isolation import Isolation
+    from tests.isolation.conftest import Application, Ending
+
+SERVERS: Final = ("asyncpg", "asyncpg-thread", "psycopg", *MYSQL)
+POSTGRESQL: Final = ("asyncpg", "asyncpg-thread", "psycopg")
+MODES: Final = ("commit", "database")
+
+
+@pytest.fixture(params=MODES)
+def mode(request: pytest.FixtureRequest) -> str:
+    """How the tests are isolated."""
+    return str(request.param)
+
+
+@pytest.fixture
+def begin(
+    kind: str,
+    mode: str,
+    make_isolation: Callable[..., Isolation],
+    ending: Ending,
+) -> Iterator[Callable[[], Isolation]]:
+    """Begin a test, after ending the one before."""
+    isolation = make_isolation(kind)
+
+    def again(name: str = "a test") -> Isolation:
+        ending.check(isolation.close())
+        isolation.open(name, mode=mode)
+        return isolation
+
+    yield again
+    ending.check(isolation.close())
+
+
+@pytest.fixture
+def real(begin: Callable[[], Isolation], make_app: Callable[..., Application]) -> Any:
+    """An application in a test that commits."""
+    begin()
+    return make_app()
+
+
+async def test_what_is_committed_is_seen_by_others_and_gone_afterwards(
+    begin: Callable[[], Isolation], make_app: Callable[..., Application]
+) -> None:
+    """Also by an engine that is made in the next test."""
+    for _ in range(3):
+        begin()
+        app = make_app()
+        await app.add("ann")
+
+        assert ["ann"] == await app.names()
+        await app.engine.dispose()
+
+
+async def test_keys_begin_anew(
+    begin: Callable[[], Isolation], make_app: Callable[..., Application]
+) -> None:
+    """Sequences and AUTO_INCREMENT are where the template had them."""
+    for _ in range(2):
+        begin()
+        app = make_app()
+        async with app.session() as session:
+            session.add(app.User(name="ann"))
+            await session.flush()
+            await session.rollback()
+            session.add(app.User(name="bob"))
+            await session.commit()
+            found = await session.scalar(select(app.User.id))
+
+        assert found == (1 if "sqlite" in app.url.drivername else 2)
+
+
+async def test_rows_of_the_seed_come_back(
+    begin: Callable[[], Isolation], make_app: Callable[..., Application]
+) -> None:
+    """Whatever was done to them."""
+    for _ in range(2):
+        begin()
+        app = make_app()
+        async with app.session() as session:
+            assert ["seed"] == list(await session.scalars(select(app.Seed.name)))
+            await session.execute(delete(app.Seed))
+            await session.execute(insert(app.Seed).values(name="other"))
+            await session.commit()
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+async def test_transactions_that_overlap_end_in_any_order(real: Application) -> None:
+    """A rollback takes no row of another transaction along."""
+    first, second = await real.flushed("ann"), await real.flushed("bob")
+    await second.commit()
+    await first.rollback()
+
+    assert ["bob"] == await real.names()
+    await first.close()
+    await second.close()
+
+
+async def test_autocommit_is_what_it_is(
+    real: Application,
+) -> None:
+    """A statement of an AUTOCOMMIT connection stays, without COMMIT."""
+    engine = real.engine.execution_options(isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.execute(insert(real.User).values(name="ann"))
+
+    assert ["ann"] == await real.names()
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+async def test_a_level_of_one_connection_is_not_the_next_ones(
+    begin: Callable[[], Isolation], make_app: Callable[..., Application]
+) -> None:
+    """What an engine sets for all of its connections stays its own."""
+    begin()
+    strict = make_app(isolation_level="SERIALIZABLE")
+    async with strict.engine.connect() as connection:
+        assert "SERIALIZABLE" == await connection.get_isolation_level()
+    begin()
+    plain = make_app()
+    async with plain.engine.connect() as connection:
+        assert "SERIALIZABLE" != await connection.get_isolation_level()
+
+
+@pytest.mark.parametrize("kind", POSTGRESQL)
+@pytest.mark.parametrize("mode", ["commit"])
+async def test_no_connection_is_opened_and_no_database_made_for_a_test_with_rows(
+    begin: Callable[[], Isolation], make_app: Callable[..., Application]
+) -> None:
+    """The server process stays, and so does the database."""
+    found = set()
+    for _ in range(3):
+        begin()
+        app = make_app()
+        await app.add("ann")
+        async with app.engine.connect() as connection:
+            asked = text(
+                "SELECT pg_backend_pid(), oid FROM pg_database"
+                " WHERE datname = current_database()"
+            )
+            found.add(tuple((await connection.execute(asked)).one()))
+
+    assert 1 == len(found)
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+async def test_a_leaked_transaction_holds_nothing_up(
+    begin: Callable[[], Isolation],
+    make_app: Callable[..., Application],
+    ending: Ending,
+) -> None:
+    """It is rolled back, and the next test writes the same row."""
+    begin()
+    app = make_app()
+    left = await app.flushed("ann")
+    ending.leak("was left open")
+    begin()
+    await make_app().add("ann")
+    with pytest.raises(FinishedTest, match="a test"):
+        await left.execute(select(1))
+    await left.close()
+
+
+@pytest.mark.parametrize("kind", POSTGRESQL)
+async def test_a_running_query_fails_its_test_only(
+    begin: Callable[[], Isolation],
+    make_app: Callable[..., Application],
+    ending: Ending,
+) -> None:
+    """It is cancelled on the server."""
+    begin()
+    app = make_app()
+    task = asyncio.create_task(_sleep(app))
+    await asyncio.sleep(0.2)
+    ending.fatal("still inside a statement: SELECT pg_sleep")
+    ending.leak("was left open")
+    ending.leak("still running")
+    begin()
+    await asyncio.gather(task, return_exceptions=True)
+
+    assert [] == await make_app().names()
+
+
+async def _sleep(app: Application) -> None:
+    async with app.session() as session:
+        await session.execute(text("SELECT pg_sleep(30)"))
+
+
+@pytest.mark.parametrize("kind", POSTGRESQL)
+async def test_the_session_is_as_new_for_the_next_test(
+    begin: Callable[[], Isolation], make_app: Callable[..., Application]
+) -> None:
+    """Settings, locks, temporary tables and prepared statements are gone."""
+    begin()
+    app = make_app()
+    async with app.engine.connect() as connection:
+        for each in (
+            "SET statement_timeout = 1234",
+            "SELECT pg_advisory_lock(11)",
+            "CREATE TEMP TABLE passing (id INT)",
+            "LISTEN news",
+        ):
+            await connection.exec_driver_sql(each)
+        await connection.commit()
+    begin()
+    async with make_app().engine.connect() as connection:
+        asked = text(
+            "SELECT current_setting('statement_timeout'),"
+            " (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+            "  AND database = (SELECT oid FROM pg_database"
+            "                   WHERE datname = current_database())),"
+            " to_regclass('pg_temp.passing'),"
+            " (SELECT count(*) FROM pg_listening_channels())"
+        )
+
+        assert ("0", 0, None, 0) == tuple((await connection.execute(asked)).one())
+
+
+@pytest.mark.parametrize("kind", MYSQL)
+async def test_xa_is_refused(real: Application) -> None:
+    """Nobody could tell afterwards whose prepared transaction it is."""
+    async with real.engine.connect() as connection:
+        with pytest.raises(TransactionControlRefused, match="in no isolation"):
+            await connection.exec_driver_sql("XA START 'one'")
+
+
+def test_sync_code_commits_too(begin: Callable[[], Isolation]) -> None:
+    """The session of sync code is on a connection of its own."""
+    from sqlalchemy.orm import Session
+
+    from tests.isolation.conftest import User
+
+    isolation = begin()
+    with Session(isolation.sync_engine) as session:
+        session.add(User(name="ann"))
+        session.commit()
+
+        assert 1 == session.scalar(select(func.count(User.id)))
+
+
+def test_a_loop_for_each_call(real: Application) -> None:
+    """A session of one loop, then another one's: the connections serve all."""
+    for name in ("ann", "bob", "cid"):
+        asyncio.run(real.add(name))
+
+    assert ["ann", "bob", "cid"] == asyncio.run(real.names())
+
+
+async def test_listeners_of_connect_run_in_each_test(
+    begin: Callable[[], Isolation], make_app: Callable[..., Application]
+) -> None:
+    """As often as the engine has connected, to its own knowledge."""
+    seen = []
+    for _ in range(2):
+        begin()
+        app = make_app()
+        event.listen(app.engine.sync_engine, "connect", lambda *_: seen.append(1))
+        await app.names()
+
+    assert [1, 1] == seen
+
+
+async def test_a_connection_of_a_wider_fixture_is_refused(
+    begin: Callable[[], Isolation], make_app: Callable[..., Application]
+) -> None:
+    """It reads as long as no test runs."""
+    isolation = begin()
+    app = make_app()
+    with isolation.outside("a wider fixture"):
+        connection = await app.engine.connect()
+        await connection.execute(select(app.User))
+        await connection.rollback()
+    with pytest.raises(EngineRefused, match="wider than a test"):
+        await connection.execute(select(app.User))
+    with isolation.outside("a wider fixture"):
+        await connection.close()
+
+
+@pytest.mark.parametrize("kind", ["asyncpg", "asyncpg-thread"])
+async def test_a_notification_arrives_while_nothing_is_asked(
+    real: Application,
+) -> None:
+    """The connections' loop goes on between two statements."""
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    host = asyncio.get_running_loop()
+
+    def hear(*said: Any) -> None:
+        host.call_soon_threadsafe(heard.put_nowait, said[-1])
+
+    async with real.engine.connect() as connection:
+        raw: Any = (await connection.get_raw_connection()).driver_connection
+        await raw.add_listener("news", hear)
+        async with real.engine.begin() as other:
+            await other.exec_driver_sql("NOTIFY news, 'said'")
+
+        assert "said" == await asyncio.wait_for(heard.get(), 5)
+        await raw.remove_listener("news", hear)
+
+
+async def test_sandboxes_and_real_commits_take_turns(
+    kind: str,
+    make_isolation: Callable[..., Isolation],
+    make_app: Callable[..., Application],
+) -> None:
+    """Neither sees a row or a number that the other has drawn."""
+    isolation = make_isolation(kind)
+    for each in ("sandbox", "commit", "sandbox", "commit", "database"):
+        isolation.open(each, mode=each)
+        app = make_app()
+        await app.add("ann")
+        async with app.session() as session:
+            found = await session.scalar(select(app.User.id))
+        isolation.close()
+
+        assert each == "sandbox" or found == 1, each
