@@ -67,8 +67,10 @@ if TYPE_CHECKING:
         register as register,
     )
     from pytest_asyncdb.isolation import (
+        Changes as Changes,
         Finding as Finding,
         Isolation as Isolation,
+        TableChanges as TableChanges,
     )
     from pytest_asyncdb.plugin import (
         RunDatabase as RunDatabase,
@@ -97,6 +99,7 @@ _PLACES: Final = {
     "backends": (
         "Backend",
         "Capability",
+        "Changes",
         "Driver",
         "ServerBackend",
         "backend_names",
@@ -151,8 +154,10 @@ _PLACES: Final = {
         "register",
     ),
     "isolation": (
+        "Changes",
         "Finding",
         "Isolation",
+        "TableChanges",
     ),
     "plugin": ("RunDatabase",),
     "provisioning": (
@@ -220,6 +225,7 @@ __all__ = [
     "Settings",
     "SourceUnavailable",
     "StatementInFlight",
+    "TableChanges",
     "Target",
     "TargetRefused",
     "TemplateBuildFailed",

@@ -206,6 +206,7 @@ class Settings:
     keep: bool = False
     reuse: bool = False
     require: tuple[str, ...] = ()
+    show_changes: bool = False
     leaks: str = "warn"
     unrequested: str = "warn"
     env: tuple[str, ...] = ()

@@ -1,6 +1,7 @@
 """How one test's writes vanish."""
 
+from pytest_asyncdb.isolation._changes import Changes, TableChanges
 from pytest_asyncdb.isolation._finding import Finding
 from pytest_asyncdb.isolation._isolation import Isolation
 
-__all__ = ["Finding", "Isolation"]
+__all__ = ["Changes", "Finding", "Isolation", "TableChanges"]

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import (
 )
 
 from pytest_asyncdb.isolation._capture import Birth, Capture, birth
+from pytest_asyncdb.isolation._changes import read
 from pytest_asyncdb.isolation._checks import leaks, tasks
 from pytest_asyncdb.isolation._commit import RealCommits
 from pytest_asyncdb.isolation._link import Link
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL, Engine
 
+    from pytest_asyncdb.isolation._changes import Changes, Contents
     from pytest_asyncdb.isolation._finding import Finding
     from pytest_asyncdb.isolation._strategy import Enclosure
     from pytest_asyncdb.provisioning import Database
@@ -81,9 +83,12 @@ class Isolation:
             self.engine, **{"expire_on_commit": False, **(session_options or {})}
         )
         self._url = url
+        self.failed = False
+        """Whether the running test has failed; whoever knows it says so."""
         self._copy: Database | None = None
         self._stock = Stock(self._link, self._committed)
         self._restorer = Restorer(self._link, self._renew)
+        self._untouched: Contents | None = None
         self._is_worn = False
         """Whether sandboxes have drawn from sequences, which no rollback undoes."""
         self._members.adopt(self.engine.sync_engine, blocking=False)
@@ -138,6 +143,7 @@ class Isolation:
         if self._capture.sandbox is not None:  # its tear-down was never reached
             self.close()
         current_transaction.set(None)
+        self.failed = False
         self._members.ask(joins or self._joins)
         self._enter(Birth(name), None)
         if requested:
@@ -156,7 +162,7 @@ class Isolation:
         if mode == "database":
             own = self._link.database.clone()
             stock = Stock(self._link, lambda: own)
-            return RealCommits(stock, name, _dropped)
+            return RealCommits(stock, name, self._dropped)
         return Sandbox(self._link, name)
 
     def _committed(self) -> Database:
@@ -171,6 +177,13 @@ class Isolation:
         """Undo what the test has committed, unless it has only read."""
         if test.wrote:
             self._restorer.restore(certain=not test.unknown)
+        return []
+
+    def _dropped(self, test: RealCommits) -> list[Finding]:
+        """The database was the test's own; that of a failed one may be of interest."""
+        test.stock.clear()
+        database = test.stock.database
+        (database.keep if self.failed else database.drop)()
         return []
 
     def _renew(self) -> None:
@@ -242,6 +255,26 @@ class Isolation:
             async with each.connect():
                 pass
 
+    # -------------------------------------------------------------------- changes
+    def remember(self) -> None:
+        """Read what every test starts with, for `changes`; once is enough."""
+        if self._untouched is None:
+            self._start()
+            with self.outside("reading what every test starts with"):
+                self._untouched = self.run(self._read)
+
+    async def changes(self) -> Changes:
+        """What the running test has changed: committed, or in its sandbox.
+
+        `remember` must have been called before the test wrote anything.
+        """
+        assert self._untouched is not None
+        return self._untouched.changed_to(await self._read())
+
+    async def _read(self) -> Contents:
+        async with self.engine.connect() as connection:
+            return await connection.run_sync(read)
+
     # ------------------------------------------------------------------ sync code
     def run(self, fn: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
         """Run a coroutine function from sync code, on a loop of its own.
@@ -259,13 +292,6 @@ class Isolation:
         sync_session = getattr(session, "sync_session", session)
         with self._capture.forgiving():
             sync_session.close()
-
-
-def _dropped(test: RealCommits) -> list[Finding]:
-    """The database was the test's own."""
-    test.stock.clear()
-    test.stock.database.drop()
-    return []
 
 
 def _run(fn: Callable[..., Coroutine[Any, Any, T]], args: tuple[Any, ...]) -> T:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import pytest
 
-from pytest_asyncdb.plugin import _collection, _factories, _lifecycle
+from pytest_asyncdb.plugin import _collection, _factories, _hookspecs, _lifecycle
 from pytest_asyncdb.plugin._fixtures import (
     RunDatabase,
     _database,
     _isolation,
+    _untouched,
     asyncdb,
+    db_changes,
     db_engine,
     db_run,
     db_session,
@@ -45,6 +47,7 @@ __all__ = [
     "_database",
     "_isolation",
     "_target",
+    "_untouched",
     "asyncdb",
     "asyncdb_capture",
     "asyncdb_engine_options",
@@ -54,6 +57,7 @@ __all__ = [
     "asyncdb_session_options",
     "asyncdb_target",
     "asyncdb_template_key",
+    "db_changes",
     "db_engine",
     "db_run",
     "db_session",
@@ -82,6 +86,11 @@ _MARK: Final = (
 
 
 # ------------------------------------------------------------------------- the run
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare the hooks that others may implement."""
+    pluginmanager.add_hookspecs(_hookspecs)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare options and ini values."""
     add_options(parser)
@@ -232,5 +241,9 @@ def pytest_runtest_makereport(
 
     _report.shorten(call)
     report = yield
-    _report.explain(call, report, suite_of(item.config).overrides)
+    suite = suite_of(item.config)
+    if suite.started is not None and report.failed:
+        suite.started.failed()
+    _report.explain(call, report, suite.overrides)
+    _report.show_changes(suite, report)
     return _factories.with_seed(item, report)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from pytest_asyncdb.isolation import Finding
+    from pytest_asyncdb.isolation import Changes, Finding
     from pytest_asyncdb.provisioning import Database
     from pytest_asyncdb.settings import Settings, Target
     from pytest_asyncdb.typing import SchemaBuilder
@@ -115,7 +115,10 @@ class _Test:
     database: WorkerDatabase
     joins: Callable[[Engine], bool | None] | None
     mode: str
+    began: Callable[[], None]
+    """Told once, when it is isolated."""
     is_open: bool = False
+    is_known: bool = False
     findings: list[Finding] = field(default_factory=list)
 
     def pause(self) -> bool:
@@ -198,9 +201,10 @@ class Databases:
         joins: Callable[[Engine], bool | None] | None,
         *,
         mode: str,
+        began: Callable[[], None],
     ) -> None:
         """Isolate a test, at once or as soon as the database's plan is known."""
-        self._test = _Test(name, database, joins, mode)
+        self._test = _Test(name, database, joins, mode, began)
         self.enter()
 
     def begin_unrequested(self, name: str) -> None:
@@ -216,6 +220,24 @@ class Databases:
         self._install(test.database)
         test.database.isolation.open(test.name, joins=test.joins, mode=test.mode)
         test.is_open = True
+        if self._settings.show_changes:
+            test.database.isolation.remember()
+        if not test.is_known:
+            test.is_known = True
+            test.began()
+
+    def failed(self) -> None:
+        """The running test has failed."""
+        if self._test is not None and self._test.is_open:
+            self._test.database.isolation.failed = True
+
+    def changes(self) -> Changes | None:
+        """What the running test has changed so far, where it is isolated."""
+        test = self._test
+        if test is None or not test.is_open:
+            return None
+        isolation = test.database.isolation
+        return isolation.run(isolation.changes)
 
     def end(self) -> list[Finding]:
         """Undo what the test did, and say what it left open."""

@@ -11,23 +11,30 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_asyncdb.plugin._factories import offer
-from pytest_asyncdb.plugin._lifecycle import DATABASE, ISOLATION, TARGET, begin_late
+from pytest_asyncdb.plugin._lifecycle import (
+    DATABASE,
+    ISOLATION,
+    TARGET,
+    UNTOUCHED,
+    begin_late,
+)
 from pytest_asyncdb.plugin._suite import OVERRIDES, suite_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from sqlalchemy import URL
     from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
     from sqlalchemy.orm import Session
 
     from pytest_asyncdb.backends import Capability
-    from pytest_asyncdb.isolation import Isolation
+    from pytest_asyncdb.isolation import Changes, Isolation
     from pytest_asyncdb.plugin._databases import WorkerDatabase
 
 __all__ = [
     "RunDatabase",
     "asyncdb",
+    "db_changes",
     "db_engine",
     "db_run",
     "db_session",
@@ -146,6 +153,13 @@ def _check_overrides(request: pytest.FixtureRequest) -> None:
     suite.seen_from.add(request.path)
 
 
+@pytest.fixture(scope="session", name=UNTOUCHED)
+def _untouched(_asyncdb_database: WorkerDatabase) -> None:
+    """What every test starts with, read before the first fixture of a test."""
+    __tracebackhide__ = True
+    _asyncdb_database.isolation.remember()
+
+
 # -------------------------------------------------------------------------- public
 @pytest.fixture(scope="session")
 def asyncdb(_asyncdb_database: WorkerDatabase) -> RunDatabase:
@@ -213,3 +227,14 @@ def db_run(
     """`db_run(async_fn, *args)`: a coroutine function's result, for sync tests."""
     __tracebackhide__ = True
     return isolation_of(request, _asyncdb_database).run
+
+
+@pytest.fixture
+def db_changes(
+    request: pytest.FixtureRequest,
+    _asyncdb_database: WorkerDatabase,
+    _asyncdb_untouched: None,
+) -> Callable[[], Awaitable[Changes]]:
+    """What the test has changed so far, as rows; to be called and awaited."""
+    __tracebackhide__ = True
+    return isolation_of(request, _asyncdb_database).changes

@@ -23,6 +23,7 @@ __all__ = [
     "DATABASE",
     "ISOLATION",
     "TARGET",
+    "UNTOUCHED",
     "begin",
     "begin_late",
     "end",
@@ -33,6 +34,8 @@ __all__ = [
 TARGET: Final = "_asyncdb_target"
 DATABASE: Final = "_asyncdb_database"
 ISOLATION: Final = "_asyncdb_isolation"
+UNTOUCHED: Final = "_asyncdb_untouched"
+_MODE: Final = pytest.StashKey[str]()
 _OURS: Final = "pytest_asyncdb.plugin."
 _INTERRUPTS: Final = (KeyboardInterrupt, SystemExit, pytest.exit.Exception)
 
@@ -74,7 +77,11 @@ def _begin(suite: Suite, item: pytest.Item, database: WorkerDatabase) -> None:
     check_loop(item)
     suite.point_variables(database)
     mode = request.isolation or suite.settings.isolation
-    suite.databases.begin(item.nodeid, database, request.joins, mode=mode)
+    item.stash[_MODE] = mode
+    began = functools.partial(
+        item.ihook.pytest_asyncdb_isolation_begin, item=item, isolation=mode
+    )
+    suite.databases.begin(item.nodeid, database, request.joins, mode=mode, began=began)
 
 
 def _index(item: pytest.Item) -> int:
@@ -97,6 +104,13 @@ def end(item: pytest.Item) -> Iterator[None]:
         end_test()
         suite.end_watch()
         findings = suite.started.end() if suite.started is not None else []
+        mode = item.stash.get(_MODE, None)
+        if mode is not None:
+            item.ihook.pytest_asyncdb_isolation_end(
+                item=item,
+                isolation=mode,
+                findings=[each.text for each in findings],
+            )
         if findings and not isinstance(sys.exception(), _INTERRUPTS):
             from pytest_asyncdb.plugin._report import tell
 

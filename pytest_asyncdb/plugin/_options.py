@@ -75,6 +75,12 @@ _DECISIONS: Final = (
         "args",
         {"action": "append", "metavar": "PRODUCT"},
     ),
+    _Decision(
+        "show_changes",
+        "show with each failed test which rows it had changed",
+        "bool",
+        {"action": "store_true"},
+    ),
     _Decision("leaks", "what a test left open is: warn, fail or ignore", "string"),
     _Decision(
         "unrequested",

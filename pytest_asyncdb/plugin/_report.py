@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_asyncdb.plugin._suite import Suite
     from pytest_asyncdb.settings import Settings, Target
 
-__all__ = ["explain", "header", "shorten", "summary", "tell"]
+__all__ = ["explain", "header", "shorten", "show_changes", "summary", "tell"]
 
 _INTERNAL: Final = sys.stdlib_module_names | {
     *("pytest_asyncdb", "sqlalchemy", "greenlet", "asyncpg", "psycopg", "aiosqlite"),
@@ -34,6 +34,7 @@ _PUBLIC: Final = (
     "db_engine",
     "db_sync_session",
     "db_run",
+    "db_changes",
 )
 
 
@@ -133,6 +134,19 @@ def explain(
     hint = _hint_of_scope(text) or _hint_of_schema(text, overrides)
     if hint is not None:
         report.sections.append(("asyncdb", hint))
+
+
+def show_changes(suite: Suite, report: pytest.TestReport) -> None:
+    """Let the report of a failed test tell which rows it had changed."""
+    failed = report.outcome == "failed" and report.when == "call"
+    if not (failed and suite.settings.show_changes and suite.started is not None):
+        return
+    try:
+        changes: object = suite.started.changes()
+    except Exception as error:  # noqa: BLE001 - the test's own failure is what counts
+        changes = f"not known: {type(error).__name__}"
+    if changes is not None:
+        report.sections.append(("changes of the database", str(changes)))
 
 
 def _text(error: AsyncDBError) -> Iterator[str]:

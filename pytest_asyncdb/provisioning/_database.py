@@ -39,6 +39,7 @@ class Database:
     """Time until it was ready, in seconds."""
     cloning: Callable[[], Database] | None = field(default=None, repr=False)
     dropping: Callable[[], None] | None = field(default=None, repr=False)
+    keeping: Callable[[], None] | None = field(default=None, repr=False)
 
     @property
     def shown(self) -> str:
@@ -81,6 +82,13 @@ class Database:
         if self.cloning is None:
             raise CloneRefused.lent(str(self.url.database))
         return self.cloning()
+
+    def keep(self) -> None:
+        """Let a clone stay where the user asked for that, and name it at the end."""
+        if self.keeping is not None:
+            self.keeping()
+        else:
+            self.drop()
 
     def drop(self) -> None:
         """Remove a clone, at once or a moment later; any other database stays."""

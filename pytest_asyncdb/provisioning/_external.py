@@ -122,7 +122,7 @@ class External(Source):
         """Drop this worker's database; as the owner all that is left of the run."""
         try:
             if self._spares is not None:
-                self._spares.close(drop=not self._place.keep)
+                self._spares.close(drop=True)
             return self._leave()
         except AsyncDBError as error:
             return [f"{error.cause}: {'; '.join(error.tried)}"]

@@ -105,7 +105,7 @@ class OwnServer(Source):
         if self._clones is not None:
             drops = not (self._place.keep or self._place.owner) and self._is_running()
             if self._spares is not None:
-                self._spares.close(drop=drops)
+                self._spares.close(drop=drops or self._place.stays)
             if drops:
                 left = _dropped(self._clones)
             self._clones.administration.close()

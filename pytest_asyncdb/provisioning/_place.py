@@ -165,10 +165,15 @@ class Place:
             file.write(text)
         return path
 
-    def note_database(self, url: URL, command: str | None = None) -> None:
-        """Record where this worker's database is, and how it is looked at."""
+    def note_database(
+        self, url: URL, command: str | None = None, *, name: str = ""
+    ) -> None:
+        """Record where this worker's database is, and how it is looked at.
+
+        `name` tells it from others of the worker.
+        """
         text = mask(url.render_as_string(hide_password=True))
-        self.write(f"url.{self.worker}", [text, command])
+        self.write(f"url.{self.worker}{name}", [text, command])
 
     def databases(self) -> list[tuple[str, str | None]]:
         """What `note_database` recorded, of all workers."""

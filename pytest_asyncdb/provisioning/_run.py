@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
@@ -94,6 +96,7 @@ class Run:
         self._database: Database | None = None
         self._failed: AsyncDBError | None = None
         self._closed = False
+        self._numbers = itertools.count(1)
         self._lock = Lock()
         self._pid = os.getpid()
 
@@ -191,10 +194,20 @@ class Run:
             self._failed = error
             raise
         if made.copy is None:
-            keeps = self._place.keep
-            command = self._source.client_command(made.url) if keeps else None
-            self._place.note_database(made.url, command)
+            self._note(made)
+        if made.cloning is not None and self._place.keep:
+            made = replace(made, cloning=partial(self._keepable, made.cloning))
         return replace(made, seconds=time.perf_counter() - began)
+
+    def _note(self, database: Database, name: str = "") -> None:
+        keeps = self._place.keep
+        command = self._source.client_command(database.url) if keeps else None
+        self._place.note_database(database.url, command, name=name)
+
+    def _keepable(self, clone: Callable[[], Database]) -> Database:
+        made = clone()
+        name = f".{next(self._numbers)}"
+        return replace(made, keeping=partial(self._note, made, name))
 
     def _end(self) -> list[str]:
         """Under the lock, so that no worker starts anything any more."""
