@@ -24,6 +24,7 @@ PARTS: Final = {
         "backends",
         "errors",
         "isolation",
+        "migrations",
         "plugin",
         "provisioning",
         "settings",
@@ -37,10 +38,12 @@ PARTS: Final = {
     "settings": {"backends", "errors"},
     "provisioning": {"backends", "errors", "settings", "typing"},
     "isolation": {"backends", "errors", "provisioning", "settings"},
+    "migrations": {"backends", "errors"},
     "plugin": {
         "backends",
         "errors",
         "isolation",
+        "migrations",
         "provisioning",
         "settings",
         "typing",
@@ -51,6 +54,8 @@ PARTS: Final = {
 PARTIES: Final = {
     "aiomysql": {"isolation"},
     "aiosqlite": {"isolation"},
+    "alembic": {"migrations"},
+    "anyio": {"migrations"},
     "asyncmy": {"isolation"},
     "asyncpg": {"isolation"},
     "docker": {"provisioning"},
@@ -63,6 +68,7 @@ PARTIES: Final = {
     "sqlalchemy": {
         "command",
         "isolation",
+        "migrations",
         "plugin",
         "provisioning",
         "settings",

@@ -18,6 +18,7 @@ PACKAGES: Final = (
     "backends",
     "errors",
     "isolation",
+    "migrations",
     "plugin",
     "provisioning",
     "settings",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pytest_asyncdb.plugin._databases import WorkerDatabase
     from pytest_asyncdb.settings import Target
-    from pytest_asyncdb.typing import Schema, Seed
+    from pytest_asyncdb.typing import SchemaFunction, Seed
 
 __all__ = [
     "asyncdb_capture",
@@ -55,7 +55,7 @@ def asyncdb_metadata(pytestconfig: pytest.Config) -> MetaData | None:
 @pytest.fixture(scope="session")
 def asyncdb_schema(
     pytestconfig: pytest.Config, asyncdb_metadata: MetaData | None
-) -> Schema | None:
+) -> SchemaFunction | None:
     """A coroutine function that builds the schema on an `AsyncConnection`.
 
     By default all tables of `asyncdb_metadata`.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ClauseElement
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from pytest_asyncdb.typing import Schema, Seed
+    from pytest_asyncdb.typing import SchemaFunction, Seed
 
 __all__ = [
     "Build",
@@ -42,7 +42,7 @@ class CreateAll:
 class Build:
     """Builds the schema and adds the seed; None for what a project does not have."""
 
-    schema: Schema | None
+    schema: SchemaFunction | None
     seed: Seed | None
     template_key: str | None
     drivername: str
