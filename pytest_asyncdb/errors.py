@@ -1140,6 +1140,18 @@ class AlembicConfigRefused(MigrationError):
     """What `asyncdb_alembic_config` names is no configuration of Alembic."""
 
     @classmethod
+    def unsaid(cls) -> Self:
+        """The project does not say where it is."""
+        return cls(
+            "nothing says where the migrations are",
+            tried=["alembic.ini in pytest's root directory: there is none"],
+            remedies=[
+                "set asyncdb_alembic_config = path/to/alembic.ini in the ini file",
+                "or give it by a fixture asyncdb_alembic_config in conftest.py",
+            ],
+        )
+
+    @classmethod
     def no_file(cls, path: object, near: Sequence[str]) -> Self:
         """There is no such file; `near` are those that there are."""
         return cls(

@@ -58,10 +58,14 @@ class Difference:
     attribute: str | None
     before: str | Mapping[str, str] | None
     after: str | Mapping[str, str] | None
+    verdict: str | None = None
+    """What the project says of such a difference: "fail" or "note"."""
 
     @property
     def counts(self) -> bool:
         """Whether the two schemas are different for it; a note if not."""
+        if self.verdict is not None:
+            return self.verdict == "fail"
         return self.weight in _COUNTING
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import builtins
 import contextlib
 import io
@@ -11,6 +12,9 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
 
 from pytest_asyncdb.errors import (
     AsyncDBError,
@@ -75,10 +79,50 @@ def execute(
         )
         if each_alone:
             _commit_each(environment)
-        with environment, _told(script):
-            script.run_env()
+        with _plain(), environment, _told(script):
+            _run_env(config, script, url)
         if not run.began:
             raise EnvironmentFailed.idle(script.env_py_location)
+
+
+class _Attributes(dict[str, Any]):
+    """Of a Config: says when env.py insists on being given a connection."""
+
+    def __missing__(self, key: str) -> Any:  # noqa: ANN401  (it never returns)
+        raise _Wanted(key)
+
+
+class _Wanted(KeyError):
+    """An attribute that nobody has set."""
+
+
+def _run_env(config: Config, script: ScriptDirectory, url: URL) -> None:
+    """Run env.py; one that wants `attributes["connection"]` gets one, and runs again.
+
+    Most connect by themselves where there is none, which tests more of them.
+    """
+    config.attributes = _Attributes(config.attributes)
+    try:
+        script.run_env()
+    except _Wanted as error:
+        if error.args != ("connection",):
+            raise
+        asyncio.run(_run_with_connection(config, script, url))
+
+
+async def _run_with_connection(
+    config: Config, script: ScriptDirectory, url: URL
+) -> None:
+    def run(connection: Connection) -> None:
+        config.attributes["connection"] = connection
+        try:
+            script.run_env()
+        finally:
+            del config.attributes["connection"]
+
+    engine = create_async_engine(url, poolclass=NullPool)
+    async with engine.connect() as connection:
+        await connection.run_sync(run)
 
 
 def render_sql(config: Config, *, url: URL, revisions: str = "heads") -> str:
@@ -102,7 +146,7 @@ def render_sql(config: Config, *, url: URL, revisions: str = "heads") -> str:
             output_buffer=buffer,
             dialect_name=None,
         )
-        with environment, _told(script):
+        with _plain(), environment, _told(script):
             script.run_env()
     return buffer.getvalue()
 
@@ -135,6 +179,18 @@ def _has_begun_by_itself(connection: Connection) -> bool:
 
 
 # --------------------------------------------------------------------------- errors
+@contextlib.contextmanager
+def _plain() -> Iterator[None]:
+    """Let an error of ours come without the frames of env.py and Alembic.
+
+    Those of the migration are in its cause.
+    """
+    try:
+        yield
+    except AsyncDBError as error:
+        raise error.with_traceback(None) from error.__cause__
+
+
 @contextlib.contextmanager
 def _told(script: ScriptDirectory) -> Iterator[None]:
     """Let what env.py raises say where it comes from."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
+import traceback
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -86,17 +87,27 @@ def in_order(script: ScriptDirectory) -> list[Script]:
 
     Raises `HistoryRefused`.
     """
-    from alembic.script.revision import RevisionError
-    from alembic.util import CommandError
-
     try:
         found = list(script.walk_revisions("base", "heads"))
-    except (CommandError, RevisionError, KeyError) as error:
-        raise HistoryRefused.unreadable(str(error)) from error
-    except SyntaxError as error:
-        said = f"{error.filename}, line {error.lineno}: {error.msg}"
-        raise HistoryRefused.unreadable(said) from error
+    except Exception as error:
+        raise HistoryRefused.unreadable(_said(error)) from error
     return found[::-1]
+
+
+def _said(error: Exception) -> str:
+    """What is wrong, and in which file; a script may raise anything."""
+    from alembic.util import CommandError
+
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}, line {error.lineno}: {error.msg}"
+    if isinstance(error, CommandError):
+        return str(error)
+    frame, line = list(traceback.walk_tb(error.__traceback__))[-1]
+    for each, number in traceback.walk_tb(error.__traceback__):
+        if "down_revision" in each.f_globals and "revision" in each.f_globals:
+            frame, line = each, number
+    where = f"{frame.f_code.co_filename}, line {line}"
+    return f"{where}: {type(error).__name__}: {error}"
 
 
 def read_history(config: Config, declared: Collection[str] = ()) -> History:

@@ -16,6 +16,7 @@ from pytest_asyncdb.errors import AsyncDBError, RevisionFailed
 from pytest_asyncdb.migrations._environment import execute, failed
 from pytest_asyncdb.migrations._findings import Finding, Report, Result
 from pytest_asyncdb.migrations._history import IRREVERSIBLE, Revision, in_order
+from pytest_asyncdb.migrations._rules import Rules
 from pytest_asyncdb.migrations._snapshot import cluster, snapshot
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Walk:
     url: URL
     declared: Collection[str] = ()
     ignore: Collection[str] = ()
+    rules: Rules = field(default_factory=Rules)
     reset: Callable[[], None] | None = None
     say: Callable[[str], None] | None = None
     report: Report = field(default_factory=Report)
@@ -144,8 +146,9 @@ class Walk:
         return again
 
     def _compare(
-        self, what: str, differences: list[Difference], result: Result, way: str
+        self, what: str, found: list[Difference], result: Result, way: str
     ) -> None:
+        differences = self.rules.apply(found)
         if not differences:
             return
         fails = any(each.counts for each in differences)
@@ -221,7 +224,7 @@ class Walk:
             return
         for script in reversed(scripts):
             yield self._on_the_way_back(eyes.down(script), script.revision)
-        left = self._empty.diff(eyes.look())
+        left = self.rules.apply(self._empty.diff(eyes.look()))
         if left:
             fails = any(each.counts for each in left)
             what = "a downgrade from head to base is not the end of it:"

@@ -24,7 +24,7 @@ __all__ = ["explain", "header", "shorten", "summary", "tell"]
 
 _INTERNAL: Final = sys.stdlib_module_names | {
     *("pytest_asyncdb", "sqlalchemy", "greenlet", "asyncpg", "psycopg", "aiosqlite"),
-    *("aiomysql", "asyncmy", "pymysql"),
+    *("aiomysql", "alembic", "asyncmy", "pymysql"),
     *("pytest", "_pytest", "pluggy", "anyio", "pytest_asyncio"),
 }
 _PUBLIC: Final = (

@@ -1,0 +1,51 @@
+"""SQL that was rendered offline, run by a client that knows nothing of Alembic."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+__all__ = ["run_script", "statements"]
+
+_END: Final = re.compile(r";\s*\n\s*\n|;\s*\Z")
+_COMMENT: Final = re.compile(r"\A(\s*--[^\n]*\n)+")
+
+
+def statements(sql: str) -> list[str]:
+    """The statements, as Alembic puts them: an empty line after each."""
+    parts = (_COMMENT.sub("", part).strip() for part in _END.split(sql))
+    return [part for part in parts if part and not _is_comment(part)]
+
+
+def _is_comment(part: str) -> bool:
+    return all(line.startswith("--") for line in part.splitlines() if line.strip())
+
+
+async def run_script(engine: AsyncEngine, sql: str) -> None:
+    """Run it statement by statement on the driver's own connection.
+
+    Transactions are those of the text.
+    """
+    connection = await engine.raw_connection()
+    try:
+        driver: Any = connection.driver_connection
+        for statement in statements(sql):
+            await _run(driver, engine.dialect.driver, statement)
+        if engine.dialect.driver not in ("asyncpg", "aiosqlite"):
+            await driver.commit()
+    finally:
+        connection.close()
+
+
+async def _run(driver: Any, name: str, statement: str) -> None:  # noqa: ANN401
+    if name in ("asyncpg", "aiosqlite"):
+        await driver.execute(statement)
+    elif name in ("psycopg", "psycopg_async"):
+        await driver.set_autocommit(True)
+        await driver.execute(statement)
+    else:
+        async with driver.cursor() as cursor:
+            await cursor.execute(statement)
