@@ -195,7 +195,6 @@ def _plain() -> Iterator[None]:
 def _told(script: ScriptDirectory) -> Iterator[None]:
     """Let what env.py raises say where it comes from."""
     from alembic.util import CommandError
-    from sqlalchemy.exc import SQLAlchemyError
 
     path = script.env_py_location
     try:
@@ -210,11 +209,10 @@ def _told(script: ScriptDirectory) -> Iterator[None]:
         step = _step_of(error, script)
         if step is not None:
             raise failed(*step, error) from error
-        if isinstance(error, CommandError | SyntaxError):
+        is_ours = isinstance(error, SyntaxError) and error.filename == path
+        if isinstance(error, CommandError | SyntaxError) and not is_ours:
             raise HistoryRefused.unreadable(_said(error)) from error
-        if isinstance(error, SQLAlchemyError) or error.__traceback__ is not None:
-            raise EnvironmentFailed.raised(path, error) from error
-        raise
+        raise EnvironmentFailed.raised(path, error) from error
 
 
 def _said(error: Exception) -> str:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 __all__ = ["run_script", "statements"]
 
 _END: Final = re.compile(r";\s*\n\s*\n|;\s*\Z")
+_PSYCOPG: Final = ("psycopg", "psycopg_async")
+_EXECUTING: Final = ("asyncpg", "aiosqlite", *_PSYCOPG)
+"""Drivers whose connections execute without a cursor."""
 _COMMENT: Final = re.compile(r"\A(\s*--[^\n]*\n)+")
 
 
@@ -29,23 +32,17 @@ async def run_script(engine: AsyncEngine, sql: str) -> None:
 
     Transactions are those of the text.
     """
-    connection = await engine.raw_connection()
-    try:
-        driver: Any = connection.driver_connection
+    name = engine.dialect.driver
+    async with engine.connect() as connection:
+        raw = await connection.get_raw_connection()
+        driver: Any = raw.driver_connection
+        if name in _PSYCOPG:
+            await driver.set_autocommit(True)
         for statement in statements(sql):
-            await _run(driver, engine.dialect.driver, statement)
-        if engine.dialect.driver not in ("asyncpg", "aiosqlite"):
+            if name in _EXECUTING:
+                await driver.execute(statement)
+            else:
+                async with driver.cursor() as cursor:
+                    await cursor.execute(statement)
+        if name not in _EXECUTING:
             await driver.commit()
-    finally:
-        connection.close()
-
-
-async def _run(driver: Any, name: str, statement: str) -> None:  # noqa: ANN401
-    if name in ("asyncpg", "aiosqlite"):
-        await driver.execute(statement)
-    elif name in ("psycopg", "psycopg_async"):
-        await driver.set_autocommit(True)
-        await driver.execute(statement)
-    else:
-        async with driver.cursor() as cursor:
-            await cursor.execute(statement)

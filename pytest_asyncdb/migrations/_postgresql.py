@@ -348,7 +348,8 @@ _QUERY: Final = "\nUNION ALL\n".join(
     each.sql.replace("SELECT ", f"SELECT {number}, ", 1)
     for number, each in enumerate(_ALL)
 )
-_ENTER: Final = """SELECT current_setting('search_path'), current_setting('jit'),
+_ENTER: Final = f"""SELECT current_setting('search_path'), current_setting('jit'),
+    EXISTS (SELECT FROM pg_prepared_statements WHERE name = '{_PREPARED}'),
     set_config('search_path', '', false), set_config('jit', 'off', false)"""
 _CLUSTER: Final = """SELECT 'role ' || quote_ident(rolname) FROM pg_roles
     WHERE rolname !~ '^pg_'
@@ -359,13 +360,12 @@ _CLUSTER: Final = """SELECT 'role ' || quote_ident(rolname) FROM pg_roles
 def read(connection: Connection, ignore: Collection[str]) -> Schema:
     """The schema that this transaction sees, without the tables named in `ignore`.
 
-    `search_path` and `jit` are as before when it returns; the query is planned once
-    for each connection.
+    `search_path` and `jit` are as before when it returns. The query is planned once for
+    each connection, and again where the driver has discarded it.
     """
-    path, jit, *_ = _execute(connection, _ENTER)[0]
-    if _PREPARED not in connection.info:
+    path, jit, is_prepared, *_ = _execute(connection, _ENTER)[0]
+    if not is_prepared:
         _execute(connection, f"PREPARE {_PREPARED} AS {_QUERY}")
-        connection.info[_PREPARED] = True
     rows = _execute(connection, f"EXECUTE {_PREPARED}")
     was = path.replace("'", "''")
     _execute(

@@ -71,7 +71,9 @@ class Walk:
                 execute(self.config, self._plan, url=self.url)
             except AsyncDBError as error:
                 if not (self._again or self._is_told(error)):
-                    raise
+                    if not self._done:
+                        raise
+                    self.report.stopped = error.cause  # on the way back to where it was
             if not self._again:
                 return self.report
             if self.reset is None:
