@@ -14,6 +14,8 @@ _END: Final = re.compile(r";\s*\n\s*\n|;\s*\Z")
 _PSYCOPG: Final = ("psycopg", "psycopg_async")
 _EXECUTING: Final = ("asyncpg", "aiosqlite", *_PSYCOPG)
 """Drivers whose connections execute without a cursor."""
+_COMMITTED: Final = ("asyncpg", *_PSYCOPG)
+"""Drivers that begin no transaction of their own."""
 _COMMENT: Final = re.compile(r"\A(\s*--[^\n]*\n)+")
 
 
@@ -44,5 +46,5 @@ async def run_script(engine: AsyncEngine, sql: str) -> None:
             else:
                 async with driver.cursor() as cursor:
                     await cursor.execute(statement)
-        if name not in _EXECUTING:
+        if name not in _COMMITTED:
             await driver.commit()

@@ -138,14 +138,17 @@ def summary(config: pytest.Config) -> list[str]:
 @pytest.fixture
 def db_migrations(
     pytestconfig: pytest.Config,
-    _asyncdb_database: WorkerDatabase,
+    _asyncdb_target: WorkerDatabase,
     asyncdb_alembic_config: Any,  # noqa: ANN401  (a path, or a Config of Alembic's)
 ) -> Runner:
-    """A `Runner` of the project's migrations, on an empty database of its own."""
+    """A `Runner` of the project's migrations, on an empty database of its own.
+
+    The run's database is not made for it: migrations that build it may be broken.
+    """
     __tracebackhide__ = True
-    suite_of(pytestconfig).point_variables(_asyncdb_database)
+    suite_of(pytestconfig).point_variables(_asyncdb_target)
     made = migrations_of(pytestconfig)
-    return made.runner(asyncdb_alembic_config, _asyncdb_database)
+    return made.runner(asyncdb_alembic_config, _asyncdb_target)
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 if TYPE_CHECKING:
+    import pytest
+
     from tests.migrations.conftest import Project
 
 TABLE = "CREATE TABLE one (id INTEGER PRIMARY KEY, n INTEGER)"
