@@ -12,10 +12,8 @@ __all__ = ["run_script", "statements"]
 
 _END: Final = re.compile(r";\s*\n\s*\n|;\s*\Z")
 _PSYCOPG: Final = ("psycopg", "psycopg_async")
-_EXECUTING: Final = ("asyncpg", "aiosqlite", *_PSYCOPG)
-"""Drivers whose connections execute without a cursor."""
-_COMMITTED: Final = ("asyncpg", *_PSYCOPG)
-"""Drivers that begin no transaction of their own."""
+_EXECUTING: Final = ("asyncpg", *_PSYCOPG)
+"""Drivers that execute without a cursor, and begin no transaction of their own."""
 _COMMENT: Final = re.compile(r"\A(\s*--[^\n]*\n)+")
 
 
@@ -32,7 +30,7 @@ def _is_comment(part: str) -> bool:
 async def run_script(engine: AsyncEngine, sql: str) -> None:
     """Run it statement by statement on the driver's own connection.
 
-    Transactions are those of the text.
+    Transactions are those of the text; a cursor is closed, with the rows that it has.
     """
     name = engine.dialect.driver
     async with engine.connect() as connection:
@@ -46,5 +44,5 @@ async def run_script(engine: AsyncEngine, sql: str) -> None:
             else:
                 async with driver.cursor() as cursor:
                     await cursor.execute(statement)
-        if name not in _COMMITTED:
+        if name not in _EXECUTING:
             await driver.commit()
