@@ -1,4 +1,4 @@
-"""pytest-sqla at its newest release, in a folder of its own."""
+"""Another plugin at its newest release, in a folder of its own."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 __all__ = ["install"]
 
 
-def install(folder: Path) -> str | None:
-    """Install pytest-sqla alone into `folder`, unless it is there; None or what failed.
+def install(folder: Path, name: str = "pytest-sqla") -> str | None:
+    """Install it alone into `folder`, unless it is there; None or what failed.
 
     All else that it needs is the benchmark's own, so both run on the same versions.
     """
-    if (folder / "pytest_sqla").is_dir():
+    if (folder / name.replace("-", "_")).is_dir():
         return None
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
     done = subprocess.run(
-        [*command, "--target", str(folder), "pytest-sqla"],
+        [*command, "--target", str(folder), name],
         capture_output=True,
         text=True,
         check=False,
