@@ -39,6 +39,11 @@ else:
     with given.connect() as connection:
         run(connection)
 """
+_PARENT: Final = """parent = sa.Column("parent", sa.Integer, sa.ForeignKey("t{n}.id"))
+op.add_column("t{n}", parent)"""
+_KIND: Final = """op.execute("CREATE TYPE kind{n} AS ENUM ('a', 'b')")
+kind = postgresql.ENUM("a", "b", name="kind{n}", create_type=False)
+op.add_column("t{n}", sa.Column("kind", kind))"""
 _STEPS: Final = (
     (
         'op.create_table("t{n}", sa.Column("id", sa.Integer, primary_key=True))',
@@ -49,13 +54,11 @@ _STEPS: Final = (
         'op.drop_column("t{n}", "name")',
     ),
     (
-        'op.add_column("t{n}", sa.Column("parent", sa.Integer, sa.ForeignKey("t{n}.id")))',
+        _PARENT,
         'op.drop_column("t{n}", "parent")',
     ),
     (
-        "op.execute(\"CREATE TYPE kind{n} AS ENUM ('a', 'b')\")\n"
-        'kind = postgresql.ENUM("a", "b", name="kind{n}", create_type=False)\n'
-        'op.add_column("t{n}", sa.Column("kind", kind))',
+        _KIND,
         'op.drop_column("t{n}", "kind")\nop.execute("DROP TYPE kind{n}")',
     ),
     (
@@ -86,7 +89,8 @@ def write(folder: Path, revisions: int, url: str) -> None:
     tables = "".join(_TABLE.format(n=n) for n in range(revisions // len(_STEPS)))
     (folder / "models.py").write_text(
         "from sqlalchemy import Column, Enum, ForeignKey, Index, Integer\n"
-        f"from sqlalchemy import MetaData, String, Table\nmetadata = MetaData()\n{tables}"
+        "from sqlalchemy import MetaData, String, Table\n"
+        f"metadata = MetaData()\n{tables}"
     )
     for number in range(revisions):
         (versions / f"r{number:04}.py").write_text(_revision(number))

@@ -1311,7 +1311,7 @@ class RevisionFailed(MigrationError):
     def hung(cls, revision: str, seconds: float, waits: Sequence[str]) -> Self:
         """A session of the migration waits for another one of its own."""
         return cls(
-            f"{revision} has waited {seconds:g} s for a lock that it holds itself",
+            f"{revision} has waited for a lock that it holds itself, for {seconds:g} s",
             tried=waits,
             remedies=[
                 "use op.get_bind() in a migration, no second connection",

@@ -23,6 +23,7 @@ from pytest_asyncdb.errors import (
     RevisionFailed,
 )
 from pytest_asyncdb.migrations._redirect import current, redirected
+from pytest_asyncdb.migrations._watch import PATIENCE, hung
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -240,6 +241,9 @@ def failed(revision: str, direction: str, error: BaseException) -> AsyncDBError:
     """What a migration raised, told by its revision; ours are left as they are."""
     if isinstance(error, AsyncDBError):
         return error
+    waits = hung()
+    if waits:
+        return RevisionFailed.hung(revision, PATIENCE, waits)
     said = str(getattr(error, "orig", None) or error)
     if _EXTENSION[0] in said and ("is not available" in said or _EXTENSION[1] in said):
         name = said.partition(_EXTENSION[0])[2].partition('"')[0]

@@ -29,6 +29,7 @@ from pytest_asyncdb.migrations._rules import Rules
 from pytest_asyncdb.migrations._snapshot import VERSION_TABLE, snapshot
 from pytest_asyncdb.migrations._thread import block, in_thread
 from pytest_asyncdb.migrations._walk import Walk
+from pytest_asyncdb.migrations._watch import watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -340,7 +341,8 @@ class Runner:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         self._used = True
-        return await in_thread(self._inside(work))
+        async with watched(self._engine):
+            return await in_thread(self._inside(work))
 
     async def _execute(
         self,

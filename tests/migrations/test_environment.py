@@ -370,6 +370,29 @@ def test_an_extension_that_is_missing_is_named(pg_project: Project) -> None:
     assert "--asyncdb=postgresql@local" in str(caught.value)
 
 
+SECOND: Final = """
+from sqlalchemy import create_engine, text
+engine = create_engine("{}")
+op.execute("ALTER TABLE one ADD n INTEGER")
+with engine.connect() as other:
+    other.execute(text("DROP TABLE one"))
+"""
+
+
+def test_a_migration_that_waits_for_itself_is_found(pg_project: Project) -> None:
+    """Within seconds, with both statements."""
+    pg_project.revision("a1", TABLE, "DROP TABLE one")
+    url = "postgresql+psycopg://app@db.invalid/production"
+    pg_project.revision("a2", SECOND.format(url))
+    asyncio.run(pg_project.runner().upgrade("a1"))
+    with pytest.raises(RevisionFailed) as caught:
+        asyncio.run(pg_project.runner().upgrade())
+
+    assert "a2 has waited for a lock that it holds itself" in str(caught.value)
+    assert "waits: DROP TABLE one" in str(caught.value)
+    assert "holds: ALTER TABLE one ADD n INTEGER" in str(caught.value)
+
+
 def test_a_revision_file_with_a_syntax_error_is_named(project: Project) -> None:
     """With the line."""
     project.write("migrations/versions/a1.py", "revision = 'a1'\ndown_revision = (\n")
