@@ -217,6 +217,11 @@ class Settings:
     engine_options: Mapping[str, Any] = field(default_factory=dict)
     session_options: Mapping[str, Any] = field(default_factory=dict)
     capture: str | None = None
+    alembic_config: str | None = None
+    migrations: bool = False
+    migration_heads: tuple[str, ...] = ()
+    migration_irreversible: tuple[str, ...] = ()
+    migration_differences: Mapping[str, str] = field(default_factory=dict)
     sqlite_direct: bool = True
     bridge: str = "auto"
     random_seed: int | None = None
@@ -254,7 +259,9 @@ class Settings:
             given[name] = _options(f"asyncdb_{name}", given.get(name, ()))
         given["container_image"] = _images(given.get("container_image", ()))
         given["server_options"] = _server_options(given.get("server_options", ()))
-        for name in ("require", "env", "server_sql"):
+        lines = given.get("migration_differences", ())
+        given["migration_differences"] = _differences(lines)
+        for name in _LISTS:
             given[name] = tuple(given.get(name, ()))
         if "random_seed" in given:
             given["random_seed"] = _number("asyncdb_random_seed", given["random_seed"])
@@ -338,6 +345,22 @@ def _server_options(given: Mapping[str, Any] | Iterable[str]) -> dict[str, str]:
     return found
 
 
+def _differences(given: Mapping[str, str] | Iterable[str]) -> dict[str, str]:
+    """How much differences of schemas matter, by what differs."""
+    from collections.abc import Mapping
+
+    name = "asyncdb_migration_differences"
+    found = dict(given) if isinstance(given, Mapping) else {}
+    for line in () if found else given:
+        what, equals, verdict = (part.strip() for part in line.partition("="))
+        if not equals or not what:
+            raise SettingRefused.line(name, line)
+        found[what] = verdict
+    for verdict in found.values():
+        check_choice(name, verdict, _VERDICTS)
+    return found
+
+
 def _option(name: str, line: str) -> tuple[str, Any]:
     option, equals, text = (part.strip() for part in line.partition("="))
     if not equals or not option.isidentifier():
@@ -353,4 +376,8 @@ def _value(text: str) -> object:
         return text
 
 
+_LISTS: Final = (
+    *("require", "env", "server_sql", "migration_heads", "migration_irreversible"),
+)
+_VERDICTS: Final = ("fail", "note", "ignore")
 _BOOLEANS: Final = ("true", "false", "none")

@@ -9,9 +9,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-__all__ = ["Schema", "SchemaBuilder", "Seed"]
+__all__ = ["SchemaBuilder", "SchemaFunction", "Seed"]
 
-Schema: TypeAlias = "Callable[[AsyncConnection], Awaitable[None]]"
+SchemaFunction: TypeAlias = "Callable[[AsyncConnection], Awaitable[None]]"
 """What `asyncdb_schema` gives: a coroutine function that builds the schema."""
 
 Seed: TypeAlias = "Callable[[AsyncSession], Awaitable[None]]"

@@ -19,6 +19,7 @@ PACKAGES: Final = (
     "errors",
     "factories",
     "isolation",
+    "migrations",
     "plugin",
     "provisioning",
     "settings",

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import pytest
 
-from pytest_asyncdb.plugin import _collection, _factories, _hookspecs, _lifecycle
+from pytest_asyncdb.plugin import (
+    _collection,
+    _factories,
+    _hookspecs,
+    _lifecycle,
+    _migrations_collection,
+)
 from pytest_asyncdb.plugin._fixtures import (
     RunDatabase,
     _database,
@@ -24,9 +30,15 @@ from pytest_asyncdb.plugin._fixtures import (
     db_sessionmaker,
     db_sync_session,
 )
+from pytest_asyncdb.plugin._migrations import (
+    asyncdb_revision,
+    db_migrations,
+    summary as _migrations,
+)
 from pytest_asyncdb.plugin._options import add_options, needs_variables
 from pytest_asyncdb.plugin._overrides import (
     _target,
+    asyncdb_alembic_config,
     asyncdb_capture,
     asyncdb_engine_options,
     asyncdb_metadata,
@@ -49,9 +61,11 @@ __all__ = [
     "_target",
     "_untouched",
     "asyncdb",
+    "asyncdb_alembic_config",
     "asyncdb_capture",
     "asyncdb_engine_options",
     "asyncdb_metadata",
+    "asyncdb_revision",
     "asyncdb_schema",
     "asyncdb_seed",
     "asyncdb_session_options",
@@ -59,6 +73,7 @@ __all__ = [
     "asyncdb_template_key",
     "db_changes",
     "db_engine",
+    "db_migrations",
     "db_run",
     "db_session",
     "db_sessionmaker",
@@ -136,6 +151,8 @@ def pytest_terminal_summary(
 
         for line in summary(suite, quiet=config.get_verbosity() < 0):
             terminalreporter.write_line(line)
+    for line in [*suite.migrations, *_migrations(config)]:
+        terminalreporter.write_line(line)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
@@ -144,7 +161,9 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, obj
     try:
         return (yield)
     finally:
-        suite_of(session.config).finish()
+        suite = suite_of(session.config)
+        suite.finish()
+        suite.hand_out("asyncdb_migrations", _migrations(session.config))
 
 
 # --------------------------------------------------------------------------- xdist
@@ -166,7 +185,9 @@ def pytest_configure_node(node: _Worker) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: _Worker) -> None:
     """Take over what a worker has to tell."""
-    suite_of(node.config).ready += getattr(node, "workeroutput", {}).get("asyncdb", [])
+    suite, said = suite_of(node.config), getattr(node, "workeroutput", {})
+    suite.ready += said.get("asyncdb", [])
+    suite.migrations += said.get("asyncdb_migrations", [])
 
 
 # ---------------------------------------------------------------------- collection
@@ -186,6 +207,15 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Check the marks, and run a test on each of several databases."""
     _collection.generate(metafunc)
+    _migrations_collection.generate_revisions(metafunc)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(
+    session: pytest.Session, items: list[pytest.Item]
+) -> None:
+    """Add the checks of migrations, before items are chosen among."""
+    _migrations_collection.add_checks(session, items)
 
 
 # -------------------------------------------------------------------------- a test

@@ -58,7 +58,7 @@ def generate(metafunc: pytest.Metafunc) -> None:
     use_parameters(metafunc)
     marks = list(metafunc.definition.iter_markers(_MARK))
     names = metafunc.fixturenames
-    if not marks and DATABASE not in names:
+    if not marks and DATABASE not in names and TARGET not in names:
         return
     from pytest_asyncdb.errors import AsyncDBError
 
@@ -73,6 +73,9 @@ def generate(metafunc: pytest.Metafunc) -> None:
         names.insert(0, DATABASE)
         if len(targets) > 1:
             _parametrize(metafunc, targets)
+    elif TARGET in names and len(targets) > 1:
+        indexes, ids = range(len(targets)), [_id(target) for target in targets]
+        metafunc.parametrize(TARGET, indexes, indirect=True, ids=ids, scope="session")
 
 
 def _check(test: str, marks: list[pytest.Mark]) -> None:

@@ -100,6 +100,24 @@ _DECISIONS: Final = (
     _Decision("session_options", "lines option = value of db_session", "linelist"),
     _Decision("capture", "module:attribute of a function(engine) -> bool", "string"),
     _Decision(
+        "alembic_config",
+        "the project's alembic.ini: templates are built by its migrations",
+        "string",
+    ),
+    _Decision(
+        "migrations",
+        "check the migrations: every revision up, down and up again, and the models",
+        "bool",
+        {"action": "store_true"},
+    ),
+    _Decision("migration_heads", "revisions that nothing follows, if several", "args"),
+    _Decision("migration_irreversible", "revisions that have no way back", "args"),
+    _Decision(
+        "migration_differences",
+        "lines what = fail, note or ignore: how differences of schemas are taken",
+        "linelist",
+    ),
+    _Decision(
         "sqlite_direct", "call SQLite in memory without aiosqlite's thread", "bool"
     ),
     _Decision(

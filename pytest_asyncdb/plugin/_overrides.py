@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
     from pytest_asyncdb.plugin._databases import WorkerDatabase
     from pytest_asyncdb.settings import Target
-    from pytest_asyncdb.typing import Schema, Seed
+    from pytest_asyncdb.typing import SchemaFunction, Seed
 
 __all__ = [
+    "asyncdb_alembic_config",
     "asyncdb_capture",
     "asyncdb_engine_options",
     "asyncdb_metadata",
@@ -53,16 +54,32 @@ def asyncdb_metadata(pytestconfig: pytest.Config) -> MetaData | None:
 
 
 @pytest.fixture(scope="session")
+def asyncdb_alembic_config(pytestconfig: pytest.Config) -> Any:  # noqa: ANN401
+    """The path of alembic.ini, or a Config of Alembic's own.
+
+    With it the template is built by the project's migrations.
+    """
+    return suite_of(pytestconfig).settings.alembic_config
+
+
+@pytest.fixture(scope="session")
 def asyncdb_schema(
-    pytestconfig: pytest.Config, asyncdb_metadata: MetaData | None
-) -> Schema | None:
+    pytestconfig: pytest.Config,
+    asyncdb_metadata: MetaData | None,
+    asyncdb_alembic_config: Any,  # noqa: ANN401  (a path, or a Config of Alembic's)
+) -> SchemaFunction | None:
     """A coroutine function that builds the schema on an `AsyncConnection`.
 
-    By default all tables of `asyncdb_metadata`.
+    By default the head of the project's migrations, if `asyncdb_alembic_config` says
+    where they are, else all tables of `asyncdb_metadata`.
     """
     __tracebackhide__ = True
     if suite_of(pytestconfig).settings.schema is not None:
         return _loaded(pytestconfig, "schema")  # type: ignore[no-any-return]
+    if asyncdb_alembic_config is not None:
+        from pytest_asyncdb.plugin._migrations_schema import UpgradeHead
+
+        return UpgradeHead.of(asyncdb_alembic_config, pytestconfig.rootpath)
     if asyncdb_metadata is None:
         return None
     from pytest_asyncdb.plugin._schema import CreateAll, check_metadata

@@ -46,6 +46,8 @@ def _check(name: str, value: object) -> None:
             check_coroutine_function(name, value, "an AsyncConnection")
         case "asyncdb_seed":
             check_coroutine_function(name, value, "an AsyncSession")
+        case "asyncdb_alembic_config":
+            return  # Alembic's own to read, where migrations are run
         case "asyncdb_template_key":
             _check_kind(name, value, "a str", fits=isinstance(value, str))
         case "asyncdb_capture":

@@ -24,7 +24,7 @@ __all__ = ["explain", "header", "shorten", "show_changes", "summary", "tell"]
 
 _INTERNAL: Final = sys.stdlib_module_names | {
     *("pytest_asyncdb", "sqlalchemy", "greenlet", "asyncpg", "psycopg", "aiosqlite"),
-    *("aiomysql", "asyncmy", "pymysql"),
+    *("aiomysql", "alembic", "asyncmy", "pymysql"),
     *("factory", "faker"),
     *("pytest", "_pytest", "pluggy", "anyio", "pytest_asyncio"),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from sqlalchemy import MetaData, create_mock_engine
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,15 +16,27 @@ if TYPE_CHECKING:
     from sqlalchemy import ClauseElement
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from pytest_asyncdb.typing import Schema, Seed
+    from pytest_asyncdb.typing import SchemaFunction, Seed
 
 __all__ = [
     "Build",
     "CreateAll",
+    "Known",
     "check_coroutine_function",
     "check_metadata",
     "rendered",
 ]
+
+
+@runtime_checkable
+class Known(Protocol):
+    """A schema that knows by itself what it depends on."""
+
+    async def __call__(self, connection: AsyncConnection) -> None:
+        """Build it on `connection`."""
+
+    def material(self, drivername: str) -> str | None:
+        """All of it as text; None where it cannot be known."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +49,16 @@ class CreateAll:
         """Create every table that there is not."""
         await connection.run_sync(self.metadata.create_all)
 
+    def material(self, drivername: str) -> str | None:
+        """The DDL of the tables; None where it cannot be known without a server."""
+        return rendered(self.metadata, drivername)
+
 
 @dataclass(frozen=True)
 class Build:
     """Builds the schema and adds the seed; None for what a project does not have."""
 
-    schema: Schema | None
+    schema: SchemaFunction | None
     seed: Seed | None
     template_key: str | None
     drivername: str
@@ -52,15 +68,16 @@ class Build:
     def key(self) -> str | None:
         """All that the template depends on, as text; None where it cannot be known.
 
-        Tables of a MetaData are known by their DDL. What a coroutine function does, and
-        all that it imports, is known to nobody but the project.
+        Tables of a MetaData are known by their DDL, migrations by their files. What a
+        coroutine function does, and all that it imports, is known to nobody but the
+        project.
         """
         said = self.template_key
         if self.seed is not None and said is None:
             return None
-        if isinstance(self.schema, CreateAll):
-            ddl = rendered(self.schema.metadata, self.drivername)
-            return None if ddl is None else f"{said}\n{ddl}"
+        if isinstance(self.schema, Known):
+            material = self.schema.material(self.drivername)
+            return None if material is None else f"{said}\n{material}"
         return said if self.schema is not None else f"{said}\n"
 
     async def __call__(self, connection: AsyncConnection) -> None:

@@ -28,6 +28,7 @@ __all__ = ["OVERRIDES", "Suite", "suite_of", "usage_errors"]
 
 OVERRIDES: Final = (
     "asyncdb_metadata",
+    "asyncdb_alembic_config",
     "asyncdb_schema",
     "asyncdb_seed",
     "asyncdb_template_key",
@@ -49,6 +50,8 @@ class Suite:
         self._variables: Variables | None = None
         self.ready: list[dict[str, Any]] = []
         """What became ready, in this process and in its workers."""
+        self.migrations: list[str] = []
+        """What workers have to say of migrations."""
         self.overrides: dict[str, object] = {}
         """Values of the override fixtures that the database in use was built by."""
         self.seen_from: set[Path] = set()
@@ -188,8 +191,12 @@ class Suite:
             }
             for made, bridge in self._databases.used
         ]
+        self.hand_out("asyncdb", self.ready)
+
+    def hand_out(self, name: str, said: list[Any]) -> None:
+        """Let the controller know, where this process is a worker of its."""
         if hasattr(self._config, "workeroutput"):
-            self._config.workeroutput["asyncdb"] = self.ready
+            self._config.workeroutput[name] = said
 
     def close(self) -> None:
         """Remove the databases of this process; what stays is told in a warning."""

@@ -1,0 +1,124 @@
+"""What the checks found, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pytest_asyncdb.migrations._diff import Difference
+    from pytest_asyncdb.migrations._history import Revision
+    from pytest_asyncdb.migrations._schema import Schema
+
+__all__ = ["Finding", "Report", "Result", "table"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong, or with `fails` False only worth a note."""
+
+    what: str
+    differences: tuple[Difference, ...] = ()
+    lacks: str = ""
+    """Whose statements are missing, such as "downgrade() of ab12"."""
+    fails: bool = True
+    forth: bool = False
+    """Whether it lacks what leads to the second schema, not back to the first."""
+
+    @property
+    def text(self) -> str:
+        """What it is, each difference, and for each the statement that is missing."""
+        lines = [self.what]
+        for each in self.differences:
+            lines += [f"  {line}" for line in str(each).splitlines()]
+            if self.lacks and each.counts:
+                statement = " ".join((each.forth if self.forth else each.back).split())
+                lines.append(f"      {self.lacks} lacks: {statement}")
+            elif not each.counts:
+                lines.append(f"      (a note: {each.weight})")
+        return "\n".join(lines)
+
+
+@dataclass(slots=True)
+class Result:
+    """What a revision did, up, down and up again."""
+
+    revision: Revision
+    findings: list[Finding] = field(default_factory=list)
+    up: float | None = None
+    """Seconds of the first upgrade; None where it was not reached."""
+    down: float | None = None
+    irreversible: str | None = None
+    """Why there is no way back from it; None where there is, or should be."""
+
+    @property
+    def failures(self) -> list[str]:
+        """The texts of what is wrong."""
+        return [each.text for each in self.findings if each.fails]
+
+    @property
+    def notes(self) -> list[str]:
+        """The texts of what is only worth knowing."""
+        return [each.text for each in self.findings if not each.fails]
+
+
+@dataclass(slots=True)
+class Report:
+    """What one walk through the whole history found."""
+
+    results: dict[str, Result] = field(default_factory=dict)
+    heads: tuple[str, ...] = ()
+    head: Schema | None = None
+    """The schema at head; None where it was not reached."""
+    base: list[Finding] = field(default_factory=list)
+    """What is left when all of it has been taken back."""
+    base_skipped: str | None = None
+    """Why that is not known."""
+    cluster: list[str] = field(default_factory=list)
+    """Roles and tablespaces that are there now, and were not before."""
+    stopped: str | None = None
+    """Why head was not reached."""
+    addresses: tuple[str, ...] = ()
+    """What env.py would have connected to."""
+
+
+_HEAD = ("revision", "message", "up ms", "down ms", "findings")
+_WIDTH = 34
+
+
+def table(results: Iterable[Result]) -> list[str]:
+    """A line for each revision: its times, and what was found."""
+    rows = [_HEAD, *(_row(each) for each in results)]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(_HEAD))]
+    return ["  ".join(_padded(row, widths)).rstrip() for row in rows]
+
+
+def _row(result: Result) -> tuple[str, ...]:
+    found = []
+    if result.failures:
+        found.append(f"{len(result.failures)} failed")
+    if result.notes:
+        found.append(f"{len(result.notes)} noted")
+    if result.irreversible:
+        found.append("irreversible")
+    return (
+        result.revision.id,
+        result.revision.message[:_WIDTH],
+        _milliseconds(result.up),
+        _milliseconds(result.down),
+        ", ".join(found) if result.up is not None else "not reached",
+    )
+
+
+def _padded(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+    numbers = (2, 3)
+    return [
+        text.rjust(width) if place in numbers else text.ljust(width)
+        for place, (text, width) in enumerate(zip(row, widths, strict=True))
+    ]
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return "" if seconds is None else f"{seconds * 1000:.1f}"
