@@ -16,14 +16,13 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from blog.models import Tenant, User
+    from pytest_asyncdb.factories import AsyncModelFactory
 
 
 @pytest.fixture
-async def post(db_session: AsyncSession, tenant: Tenant, ann: User) -> Post:
+async def post(post_factory: type[AsyncModelFactory[Post]], ann: User) -> Post:
     """A post to comment on."""
-    post = await Posts(db_session, tenant).create(ann, "hello", "Hello")
-    await db_session.commit()
-    return post
+    return await post_factory(author=ann, slug="hello")
 
 
 @pytest.mark.usefixtures("post")
@@ -70,15 +69,16 @@ async def test_an_empty_request_is_refused(client: httpx.AsyncClient) -> None:
 
 
 async def test_a_comment_taken_from_its_post_is_deleted(
-    db_session: AsyncSession, tenant: Tenant, post: Post, bob: User
+    db_session: AsyncSession,
+    tenant: Tenant,
+    post: Post,
+    comment_factory: type[AsyncModelFactory[Comment]],
 ) -> None:
     """A comment without a post is an orphan; the others stay in order."""
-    posts = Posts(db_session, tenant)
     for body in ("one", "two", "three"):
-        await posts.comment(post, bob, body)
-    await db_session.commit()
+        await comment_factory(post=post, body=body)
     db_session.expunge_all()
-    found = await posts.details("hello")
+    found = await Posts(db_session, tenant).details("hello")
     assert found is not None
     del found.comments[1]
     await db_session.commit()

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from blog.database import sessions
 from blog.models import Comment, Post, Tag, User
-from blog.repositories import Posts, Tenants, Users
+from blog.repositories import Tenants, Users
 from blog.routers import count_view
 
 if TYPE_CHECKING:
@@ -18,14 +18,13 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
     from blog.models import Tenant
+    from pytest_asyncdb.factories import AsyncModelFactory
 
 
 @pytest.fixture
-async def post(db_session: AsyncSession, tenant: Tenant, ann: User) -> Post:
+async def post(post_factory: type[AsyncModelFactory[Post]], ann: User) -> Post:
     """A post that everybody reads."""
-    post = await Posts(db_session, tenant).create(ann, "hello", "Hello")
-    await db_session.commit()
-    return post
+    return await post_factory(author=ann, slug="hello")
 
 
 async def test_no_view_is_lost(

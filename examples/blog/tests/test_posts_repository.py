@@ -10,12 +10,13 @@ from sqlalchemy import delete, event, func, select
 from sqlalchemy.exc import IntegrityError
 
 from blog.models import Comment, Post, post_tags
-from blog.repositories import Posts, Tenants, Users
+from blog.repositories import Posts
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
     from blog.models import Tenant, User
+    from pytest_asyncdb.factories import AsyncModelFactory
 
 
 @pytest.fixture
@@ -24,13 +25,14 @@ def posts(db_session: AsyncSession, tenant: Tenant) -> Posts:
     return Posts(db_session, tenant)
 
 
-async def test_the_newest_post_comes_first(posts: Posts, ann: User) -> None:
+async def test_the_newest_post_comes_first(
+    posts: Posts, ann: User, post_factory: type[AsyncModelFactory[Post]]
+) -> None:
     """Published posts are ordered by their date, not by their making."""
     today = datetime.now(UTC)
     for slug, age in (("old", 9), ("new", 1), ("oldest", 99)):
-        post = await posts.create(ann, slug, slug)
-        post.published_at = today - timedelta(days=age)
-    await posts.session.commit()
+        date = today - timedelta(days=age)
+        await post_factory(author=ann, slug=slug, published_at=date)
 
     assert ["new", "old", "oldest"] == [post.slug for post in await posts.published()]
 
@@ -40,24 +42,29 @@ async def test_the_newest_post_comes_first(posts: Posts, ann: User) -> None:
     [(3, 0, [6, 5, 4]), (3, 3, [3, 2, 1]), (3, 6, [0]), (3, 7, []), (10, 5, [1, 0])],
 )
 async def test_a_page_is_cut_out_of_the_list(
-    posts: Posts, ann: User, limit: int, offset: int, numbers: list[int]
+    posts: Posts,
+    ann: User,
+    post_factory: type[AsyncModelFactory[Post]],
+    *,
+    limit: int,
+    offset: int,
+    numbers: list[int],
 ) -> None:
     """Limit and offset give every post once, and nothing beyond the end."""
-    for number in range(7):
-        await posts.create(ann, f"post-{number}", "A post")
-    await posts.session.commit()
+    await post_factory.create_batch(7, author=ann)
     page = await posts.published(limit=limit, offset=offset)
 
     assert [f"post-{number}" for number in numbers] == [post.slug for post in page]
 
 
-async def test_posts_are_found_by_tag(posts: Posts, ann: User) -> None:
+async def test_posts_are_found_by_tag(
+    posts: Posts, ann: User, post_factory: type[AsyncModelFactory[Post]]
+) -> None:
     """Only published posts with the tag are found, each of them once."""
-    await posts.create(ann, "both", "Both", tags=["sql", "async"])
-    await posts.create(ann, "one", "One", tags=["sql"])
-    await posts.create(ann, "none", "None")
-    await posts.create(ann, "draft", "Draft", tags=["sql"], published=False)
-    await posts.session.commit()
+    await post_factory(author=ann, slug="both", tags=["sql", "async"])
+    await post_factory(author=ann, slug="one", tags=["sql"])
+    await post_factory(author=ann, slug="none")
+    await post_factory(author=ann, slug="draft", tags=["sql"], draft=True)
 
     assert ["one", "both"] == [post.slug for post in await posts.published(tag="sql")]
     assert ["both"] == [post.slug for post in await posts.published(tag="async")]
@@ -65,14 +72,11 @@ async def test_posts_are_found_by_tag(posts: Posts, ann: User) -> None:
 
 
 async def test_a_tag_of_another_tenant_finds_nothing_of_his(
-    posts: Posts, ann: User
+    posts: Posts, ann: User, post_factory: type[AsyncModelFactory[Post]]
 ) -> None:
     """Tenants with a tag of the same name see their own posts."""
-    globex = await Tenants(posts.session).create("globex")
-    eve = await Users(posts.session, globex).register("eve@globex.example")
-    await Posts(posts.session, globex).create(eve, "theirs", "Theirs", tags=["sql"])
-    await posts.create(ann, "ours", "Ours", tags=["sql"])
-    await posts.session.commit()
+    await post_factory(slug="theirs", tags=["sql"])
+    await post_factory(author=ann, slug="ours", tags=["sql"])
 
     assert ["ours"] == [post.slug for post in await posts.published(tag="sql")]
 

@@ -10,13 +10,14 @@ import pytest
 from sqlalchemy import func, select
 
 from blog.models import Post
-from blog.repositories import Posts, Tenants, Users
+from blog.repositories import Posts
 
 if TYPE_CHECKING:
     import httpx
     from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
     from blog.models import Tenant, User
+    from pytest_asyncdb.factories import AsyncModelFactory
 
 ROWS = [(f"draft-{number}", f"Idea {number}") for number in range(120)]
 
@@ -59,13 +60,10 @@ async def test_nothing_is_exported_from_an_empty_blog(
 
 @pytest.mark.usefixtures("posts")
 async def test_the_export_is_of_one_tenant(
-    client: httpx.AsyncClient, db_session: AsyncSession
+    client: httpx.AsyncClient, post_factory: type[AsyncModelFactory[Post]]
 ) -> None:
     """What others wrote is not exported."""
-    globex = await Tenants(db_session).create("globex")
-    eve = await Users(db_session, globex).register("eve@globex.example")
-    await Posts(db_session, globex).create(eve, "theirs", "Theirs")
-    await db_session.commit()
+    await post_factory(slug="theirs", title="Theirs", author__tenant__slug="globex")
     answer = await client.get("/posts/export", headers={"X-Tenant": "globex"})
 
     assert {"slug": "theirs", "title": "Theirs"} == json.loads(answer.text)

@@ -9,13 +9,14 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from blog.models import Post, Tag, Tenant
-from blog.repositories import Posts, Tenants, Users
+from blog.repositories import Posts, Tenants
 
 if TYPE_CHECKING:
     import httpx
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from blog.models import User
+    from pytest_asyncdb.factories import AsyncModelFactory
 
 
 async def test_a_new_tenant_is_committed(
@@ -66,13 +67,10 @@ async def test_users_of_another_tenant_are_not_found(
 
 
 async def test_posts_of_another_tenant_are_hidden(
-    client: httpx.AsyncClient, db_session: AsyncSession
+    client: httpx.AsyncClient, post_factory: type[AsyncModelFactory[Post]]
 ) -> None:
     """Neither the list nor the address shows what another tenant has published."""
-    globex = await Tenants(db_session).create("globex")
-    eve = await Users(db_session, globex).register("eve@globex.example")
-    await Posts(db_session, globex).create(eve, "hello", "Hello", tags=["sql"])
-    await db_session.commit()
+    await post_factory(slug="hello", tags=["sql"], author__tenant__slug="globex")
 
     assert [] == (await client.get("/posts")).json()
     assert [] == (await client.get("/posts", params={"tag": "sql"})).json()
@@ -80,14 +78,14 @@ async def test_posts_of_another_tenant_are_hidden(
 
 
 async def test_tenants_may_use_the_same_slug(
-    db_session: AsyncSession, tenant: Tenant, ann: User
+    db_session: AsyncSession,
+    ann: User,
+    post_factory: type[AsyncModelFactory[Post]],
 ) -> None:
     """The slug of a post is unique in its tenant only."""
-    globex = await Tenants(db_session).create("globex")
-    eve = await Users(db_session, globex).register("eve@globex.example")
-    await Posts(db_session, tenant).create(ann, "hello", "Of acme", tags=["sql"])
-    await Posts(db_session, globex).create(eve, "hello", "Of globex", tags=["sql"])
-    await db_session.commit()
+    same = {"slug": "hello", "tags": ["sql"]}
+    await post_factory(author=ann, title="Of acme", **same)
+    await post_factory(author__tenant__slug="globex", title="Of globex", **same)
 
     assert 2 == await db_session.scalar(select(func.count(Post.id)))
     assert 2 == await db_session.scalar(select(func.count(Tag.id)))
