@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         DriverMissing as DriverMissing,
         EngineRefused as EngineRefused,
         EnvironmentFailed as EnvironmentFailed,
+        FactoryProblems as FactoryProblems,
         FactoryRefused as FactoryRefused,
         FinishedTest as FinishedTest,
         HistoryRefused as HistoryRefused,
@@ -70,7 +71,9 @@ if TYPE_CHECKING:
     )
     from pytest_asyncdb.factories import (
         AsyncModelFactory as AsyncModelFactory,
+        Problem as Problem,
         Using as Using,
+        lint as lint,
         register as register,
     )
     from pytest_asyncdb.isolation import (
@@ -130,6 +133,7 @@ _PLACES: Final = {
         "DriverMissing",
         "EngineRefused",
         "EnvironmentFailed",
+        "FactoryProblems",
         "FactoryRefused",
         "FinishedTest",
         "HistoryRefused",
@@ -170,7 +174,9 @@ _PLACES: Final = {
     ),
     "factories": (
         "AsyncModelFactory",
+        "Problem",
         "Using",
+        "lint",
         "register",
     ),
     "isolation": (
@@ -224,6 +230,7 @@ __all__ = [
     "DriverMissing",
     "EngineRefused",
     "EnvironmentFailed",
+    "FactoryProblems",
     "FactoryRefused",
     "Finding",
     "FinishedTest",
@@ -240,6 +247,7 @@ __all__ = [
     "NoRoom",
     "NotPlanned",
     "PragmaIgnored",
+    "Problem",
     "ProvisioningError",
     "RedirectRefused",
     "RevisionFailed",
@@ -279,6 +287,7 @@ __all__ = [
     "__version__",
     "backend_names",
     "get_backend",
+    "lint",
     "mask",
     "parse_target",
     "register",

@@ -20,6 +20,7 @@ __all__ = [
     "DriverMissing",
     "EngineRefused",
     "EnvironmentFailed",
+    "FactoryProblems",
     "FactoryRefused",
     "FinishedTest",
     "HistoryRefused",
@@ -1620,3 +1621,12 @@ class ChecksFailed(MigrationError, AssertionError):
     def of(cls, what: str, findings: Sequence[str]) -> Self:
         """Say what was checked, then each finding in its own words."""
         return cls("\n\n".join([what, *findings]))
+
+
+class FactoryProblems(AsyncDBError):
+    """A factory makes what the schema does not accept."""
+
+    @classmethod
+    def of(cls, factory: str, problems: Sequence[str]) -> Self:
+        """`problems` say each what is wrong, and with which trait."""
+        return cls(f"{factory} makes no rows that the schema accepts", tried=problems)

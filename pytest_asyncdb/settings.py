@@ -225,6 +225,8 @@ class Settings:
     sqlite_direct: bool = True
     bridge: str = "auto"
     random_seed: int | None = None
+    factories: bool = False
+    factory_report: bool = False
     container_image: Mapping[str, str] = field(default_factory=dict)
     server_options: Mapping[str, str] = field(default_factory=dict)
     server_sql: tuple[str, ...] = ()

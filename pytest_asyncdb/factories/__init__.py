@@ -14,17 +14,23 @@ if TYPE_CHECKING:
         AsyncModelFactory as AsyncModelFactory,
         Using as Using,
     )
+    from pytest_asyncdb.factories._lint import (
+        Problem as Problem,
+        lint as lint,
+    )
     from pytest_asyncdb.factories._registration import (
         register as register,
     )
 
 _PLACES: Final = {
     "AsyncModelFactory": "_factory",
+    "Problem": "_lint",
     "Using": "_factory",
+    "lint": "_lint",
     "register": "_registration",
 }
 
-__all__ = ["AsyncModelFactory", "Using", "register"]
+__all__ = ["AsyncModelFactory", "Problem", "Using", "lint", "register"]
 
 
 def __getattr__(name: str) -> Any:

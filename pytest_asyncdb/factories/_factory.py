@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pytest_asyncdb.factories._payload import Schema
     from pytest_asyncdb.factories._running import Host
 
-__all__ = ["AsyncModelFactory", "Using", "run_now"]
+__all__ = ["AsyncModelFactory", "Using", "now_or_later", "run_now", "session_of"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -224,13 +224,7 @@ class AsyncModelFactory(Factory[T]):
             return await_(cls._perform(wanted, work, attributes))
         coroutine: Any = cls._perform(wanted, work, attributes)
         coroutine.__qualname__ = f"{cls.__name__}.{name}"
-        host = _host_of_sync_code()
-        if host is None:
-            return coroutine
-        if _is_elsewhere():
-            coroutine.close()
-            raise FactoryRefused.in_thread(cls.__name__)
-        return run_now(host, coroutine)
+        return now_or_later(coroutine, cls.__name__)
 
     @classmethod
     async def _perform(
@@ -242,27 +236,13 @@ class AsyncModelFactory(Factory[T]):
         run = current_run()
         inherited = run.async_session if run is not None else None
         return await perform(
-            session or inherited or cls._session(),
+            session or inherited or session_of(cls),
             work,
             attributes,
+            name=cls.__name__,
             persistence=cls._meta.persistence,
             flush_policy=cls._meta.flush_policy,
         )
-
-    @classmethod
-    def _session(cls) -> AsyncSession:
-        """The session of this call: one that was given, or the test's own."""
-        given = cls._meta.sqlalchemy_session
-        if given is None and cls._meta.sqlalchemy_session_factory is not None:
-            given = cls._meta.sqlalchemy_session_factory()
-        if given is not None:
-            return _checked(cls, given)
-        test = running_test()
-        if test is None or test.host is None:
-            raise FactoryRefused.no_session(cls.__name__)
-        if _is_elsewhere():
-            raise FactoryRefused.in_thread(cls.__name__)
-        return _checked(cls, test.host.session)
 
 
 class Using(Generic[T]):
@@ -307,6 +287,33 @@ def _checked(factory: type[Any], session: Any) -> AsyncSession:
     if isinstance(session, AsyncSession):
         return session
     raise FactoryRefused.session(factory.__name__, session)
+
+
+def session_of(factory: type[AsyncModelFactory[Any]]) -> AsyncSession:
+    """The session of a call: one that was given, or the test's own."""
+    options, name = factory._meta, factory.__name__
+    given = _given.get() or options.sqlalchemy_session
+    if given is None and options.sqlalchemy_session_factory is not None:
+        given = options.sqlalchemy_session_factory()
+    if given is not None:
+        return _checked(factory, given)
+    test = running_test()
+    if test is None or test.host is None:
+        raise FactoryRefused.no_session(name)
+    if _is_elsewhere():
+        raise FactoryRefused.in_thread(name)
+    return _checked(factory, test.host.session)
+
+
+def now_or_later(coroutine: Any, name: str = "a factory") -> Any:
+    """The result of `coroutine` in sync code that can wait for it, else itself."""
+    host = _host_of_sync_code()
+    if host is None:
+        return coroutine
+    if _is_elsewhere():
+        coroutine.close()
+        raise FactoryRefused.in_thread(name)
+    return run_now(host, coroutine)
 
 
 def _host_of_sync_code() -> Host | None:

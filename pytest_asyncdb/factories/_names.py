@@ -17,7 +17,7 @@ from pytest_asyncdb.factories._options import AsyncOptions, name_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["check_names", "names_of"]
+__all__ = ["check_names", "names_of", "takes"]
 
 
 def check_names(meta: AsyncOptions, given: Mapping[str, Any]) -> None:
@@ -34,7 +34,7 @@ def _check(meta: AsyncOptions, given: Mapping[str, Any], before: str) -> None:
         if name.startswith("__"):  # of the call itself, such as __sequence
             continue
         root, rest = DeclarationSet.split(name)
-        if root not in declared and (rest is not None or not _takes(meta, root)):
+        if root not in declared and (rest is not None or not takes(meta, root)):
             _refuse(meta, root, before)
         declaration = given.get(root, declared.get(root))
         if rest and isinstance(declaration, SubFactory | RelatedFactory):
@@ -53,7 +53,7 @@ def _declared(meta: AsyncOptions) -> dict[str, Any]:
     }
 
 
-def _takes(meta: AsyncOptions, name: str) -> bool:
+def takes(meta: AsyncOptions, name: str) -> bool:
     """Whether the model's constructor takes a value of that name."""
     if name in meta.rename or overrides(meta, "_adjust_kwargs"):
         return True

@@ -87,6 +87,7 @@ class AsyncOptions(SQLAlchemyOptions):
         flush_policy: str
         auto: bool
         counter_reference: AsyncOptions
+        exclude: Sequence[str]
         inline_args: Sequence[str]
         rename: Mapping[str, str]
         sqlalchemy_get_or_create: Sequence[str]

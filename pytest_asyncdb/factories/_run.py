@@ -20,6 +20,7 @@ from pytest_asyncdb.factories._fresh import (
     reload,
 )
 from pytest_asyncdb.factories._greenlets import wait_for_flush
+from pytest_asyncdb.factories._measuring import measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -56,7 +57,7 @@ class Run:
     """What was said, when it was called, of the object that is made now."""
     passing: dict[object, list[Mapping[str, Any]]] = field(default_factory=dict)
     """Values that checks let pass, and that no object has taken yet."""
-    _made: list[object] = field(default_factory=list)
+    made: list[object] = field(default_factory=list)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     is_active: bool = True
 
@@ -70,7 +71,7 @@ class Run:
         """Take a new object into the session."""
         mark_empty(instance)
         self.session.add(instance)
-        self._made.append(instance)
+        self.made.append(instance)
         if self.flush_policy == "each":
             self.flush()
 
@@ -95,7 +96,7 @@ class Run:
         try:
             yield
             self.flush()
-            load_expired(self.session, self._made)
+            load_expired(self.session, self.made)
         except BaseException:
             savepoint.rollback()
             reload(self.session, self.known)
@@ -107,7 +108,7 @@ class Run:
         try:
             yield
         except BaseException:
-            for instance in self._made:
+            for instance in self.made:
                 if inspect(instance).pending:
                     self.session.expunge(instance)
             raise
@@ -147,12 +148,14 @@ async def perform(
     work: Callable[[Run], T],
     attributes: Mapping[str, Any],
     *,
+    name: str,
     persistence: str | None,
     flush_policy: str,
 ) -> T:
     """Do `work` on `session`, as one savepoint; one call at a time on one session.
 
-    Inside of an async hook it is part of the hook's own call.
+    `name` is that of the factory, `attributes` what it was given. Inside of an async
+    hook it is part of the hook's own call.
     """
     outer = current_run()
     if outer is not None and outer.session is not session.sync_session:
@@ -164,9 +167,10 @@ async def perform(
         run = Run(session, sync_session, persistence, flush_policy, outer, known, found)
         token = _current.set(run)
         try:
-            with run.all_or_nothing():
-                result = work(run)
-            run.commit()
+            with measured(sync_session, name, run.made):
+                with run.all_or_nothing():
+                    result = work(run)
+                run.commit()
             if outer is not None:
                 outer.found |= run.found
             return result

@@ -7,6 +7,7 @@ it is told of every test, and most of them use no factory.
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -14,7 +15,16 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-__all__ = ["Host", "RunningTest", "begin_test", "end_test", "running_test"]
+__all__ = [
+    "Host",
+    "Measure",
+    "RunningTest",
+    "begin_test",
+    "end_test",
+    "record",
+    "recorder",
+    "running_test",
+]
 
 T = TypeVar("T")
 
@@ -46,7 +56,19 @@ class RunningTest:
         """Whether a factory was used, from when on sequences count for this test."""
 
 
+@dataclass(frozen=True)
+class Measure:
+    """What one call of a factory cost; `seconds` with all that it waited for."""
+
+    factory: str
+    rows: int
+    statements: int
+    flushes: int
+    seconds: float
+
+
 _running: RunningTest | None = None
+_recorder: Callable[[Measure], None] | None = None
 
 
 def begin_test(seed: Callable[[], str]) -> None:
@@ -64,3 +86,14 @@ def end_test() -> None:
 def running_test() -> RunningTest | None:
     """The test that runs, if one does."""
     return _running
+
+
+def record(recorder: Callable[[Measure], None] | None) -> None:
+    """Let `recorder` have the measure of every call from here on; None: nobody."""
+    global _recorder  # noqa: PLW0603
+    _recorder = recorder
+
+
+def recorder() -> Callable[[Measure], None] | None:
+    """Who wants to know what calls cost, if anybody does."""
+    return _recorder

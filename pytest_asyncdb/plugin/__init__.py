@@ -129,6 +129,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if suite.is_configured:
         with usage_errors():
             suite.check()
+        if suite.settings.factory_report:
+            from pytest_asyncdb.plugin._factory_report import collect
+
+            collect(config)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -153,6 +157,11 @@ def pytest_terminal_summary(
             terminalreporter.write_line(line)
     for line in [*suite.migrations, *_migrations(config)]:
         terminalreporter.write_line(line)
+    if suite.is_configured and suite.settings.factory_report:
+        from pytest_asyncdb.plugin._factory_report import lines
+
+        for line in lines(config):
+            terminalreporter.write_line(line)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
@@ -164,6 +173,10 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, obj
         suite = suite_of(session.config)
         suite.finish()
         suite.hand_out("asyncdb_migrations", _migrations(session.config))
+        if suite.is_configured and suite.settings.factory_report:
+            from pytest_asyncdb.plugin._factory_report import hand_back
+
+            hand_back(session.config)
 
 
 # --------------------------------------------------------------------------- xdist
@@ -188,6 +201,10 @@ def pytest_testnodedown(node: _Worker) -> None:
     suite, said = suite_of(node.config), getattr(node, "workeroutput", {})
     suite.ready += said.get("asyncdb", [])
     suite.migrations += said.get("asyncdb_migrations", [])
+    if suite.is_configured and suite.settings.factory_report:
+        from pytest_asyncdb.plugin._factory_report import take_over
+
+        take_over(node.config, said)
 
 
 # ---------------------------------------------------------------------- collection
@@ -214,8 +231,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(
     session: pytest.Session, items: list[pytest.Item]
 ) -> None:
-    """Add the checks of migrations, before items are chosen among."""
+    """Add checks of migrations and of factories, before items are chosen among."""
     _migrations_collection.add_checks(session, items)
+    suite = suite_of(session.config)
+    if suite.is_configured and suite.settings.factories:
+        from pytest_asyncdb.plugin._factory_checks import checks
+
+        items += checks(session, items)
 
 
 # -------------------------------------------------------------------------- a test

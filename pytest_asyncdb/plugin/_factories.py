@@ -22,13 +22,22 @@ if TYPE_CHECKING:
     from pytest_asyncdb.factories._registration import Registration
     from pytest_asyncdb.isolation import Isolation
 
-__all__ = ["begin", "hand_seed", "offer", "seed_lines", "use_parameters", "with_seed"]
+__all__ = [
+    "begin",
+    "hand_seed",
+    "offer",
+    "running_name",
+    "seed_lines",
+    "use_parameters",
+    "with_seed",
+]
 
 T = TypeVar("T")
 
 _MARK: Final = "asyncdb_factory"
 _INPUT: Final = "asyncdb_random_seed"
 _DATABASE: Final = "_asyncdb_database"
+_NAME: Final = pytest.StashKey[str]()
 _SEED: Final = pytest.StashKey[int]()
 _OVERRIDES: Final = pytest.StashKey[dict[str, list[str]]]()
 
@@ -50,8 +59,14 @@ class _Host:
         return self._isolation.run(fn, *args)
 
 
+def running_name(config: pytest.Config) -> str:
+    """The test that runs."""
+    return config.stash.get(_NAME, "outside of tests")
+
+
 def begin(item: pytest.Item) -> None:
     """Let the sequences and random values of a test be its own."""
+    item.config.stash[_NAME] = item.nodeid
     begin_test(lambda: f"{_seed(item.config)}:{item.nodeid}")
 
 

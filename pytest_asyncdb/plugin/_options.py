@@ -137,6 +137,18 @@ _DECISIONS: Final = (
         "server_tcp", "let servers of our own listen on a port, with a password", "bool"
     ),
     _Decision(
+        "factories",
+        "check each factory: with each of its traits it makes rows that are accepted",
+        "bool",
+        {"action": "store_true"},
+    ),
+    _Decision(
+        "factory_report",
+        "show what each factory has sent to the database in each test",
+        "bool",
+        {"action": "store_true"},
+    ),
+    _Decision(
         "random_seed",
         "the number that random values of factories come from",
         "string",

@@ -334,3 +334,61 @@ def test_a_seed_that_is_no_number_is_refused(project: Project) -> None:
     result = project.run("--asyncdb-random-seed=many")
 
     result.stderr.fnmatch_lines(["*asyncdb_random_seed is 'many', which is no whole*"])
+
+
+def test_factories_are_checked_where_that_is_asked(project: Project) -> None:
+    """One check for each, with its traits; nothing of it is left."""
+    project.write("conftest", CONFTEST.replace('name="Boss", ', ""))
+    project.test(
+        HEAD,
+        """
+        import factory
+        from pytest_asyncdb.factories import AsyncModelFactory
+
+        class BrokenFactory(UserFactory):
+            class Params:
+                broken = factory.Trait(name="the same")
+
+        async def test_it(db_session):
+            assert 0 == await db_session.scalar(COUNT)
+        """,
+    )
+
+    plain, checked = project.run(), project.run("--asyncdb-factories", "-v")
+
+    plain.assert_outcomes(passed=1)
+    checked.assert_outcomes(passed=2, failed=1)
+    checked.stdout.fnmatch_lines(["*factory?UserFactory? PASSED*"])
+    checked.stdout.fnmatch_lines(["*BrokenFactory makes no rows that the schema*"])
+    checked.stdout.fnmatch_lines(["*BrokenFactory with broken: IntegrityError:*"])
+
+
+@pytest.mark.parametrize("workers", [(), ("-n2",)])
+def test_what_factories_cost_is_reported(
+    project: Project, workers: tuple[str, ...]
+) -> None:
+    """The most expensive first, also of several workers."""
+    project.test(
+        HEAD,
+        """
+        async def test_many(db_session):
+            await UserFactory.create_batch(50)
+
+        async def test_one(db_session):
+            await UserFactory()
+            await UserFactory()
+        """,
+    )
+    plugins = ("asyncdb", "asyncio", "xdist")
+
+    result = project.run("--asyncdb-factory-report", *workers, plugins=plugins)
+
+    result.assert_outcomes(passed=2)
+    result.stdout.re_match_lines(
+        [
+            "asyncdb: factories, the most expensive first",
+            r" +seconds +statements +flushes +rows +calls +factory, test",
+        ]
+    )
+    result.stdout.re_match_lines([r" +0\.\d+ +\d+ +1 +50 +1 +UserFactory, .*test_many"])
+    result.stdout.re_match_lines([r" +0\.\d+ +\d+ +2 +2 +2 +UserFactory, .*test_one"])
