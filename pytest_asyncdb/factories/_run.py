@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import inspect
-from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy.exc import InvalidRequestError, SQLAlchemyError
 
 from pytest_asyncdb.errors import FactoryRefused
 from pytest_asyncdb.factories._fresh import (
@@ -98,7 +98,7 @@ class Run:
             self.flush()
             load_expired(self.session, self.made)
         except BaseException:
-            savepoint.rollback()
+            _undo(self.session, savepoint)
             reload(self.session, self.known)
             raise
         savepoint.commit()
@@ -135,6 +135,21 @@ def _savepoint(session: Session) -> SessionTransaction:
         if "permanently closed" in str(error):
             raise FactoryRefused.closed_session() from error
         raise
+
+
+def _undo(session: Session, savepoint: SessionTransaction) -> None:
+    """Go back to the savepoint, or to no transaction where the connection is gone.
+
+    A statement that is cancelled takes its connection with it, and all that was not
+    committed on it; without a rollback the session would know no other one.
+    """
+    try:
+        savepoint.rollback()
+        lost = session.in_transaction() and session.connection().invalidated
+    except SQLAlchemyError:
+        lost = True
+    if lost:
+        session.rollback()
 
 
 def current_run() -> Run | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import factory
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from tests.factories.conftest import rows
@@ -100,6 +101,28 @@ async def test_a_hook_that_never_ends(
         await endless
 
     assert {"Author": 1} == await rows(session)
+    assert (await BookFactory()).author.id is not None
+
+
+async def test_a_statement_that_never_ends(session: AsyncSession) -> None:
+    """Its connection may go with it; the session goes on with another one."""
+    sleep = {"postgresql": "pg_sleep(60)", "mysql": "sleep(60)", "mariadb": "sleep(60)"}
+    name = session.get_bind().dialect.name
+    if name not in sleep:
+        pytest.skip(f"{name} cannot be told to sleep")
+
+    class Sleeping(AuthorFactory):
+        @factory.post_generation
+        async def wait(self: Any, *_: object, **__: object) -> None:
+            await session.execute(text(f"SELECT {sleep[name]}"))
+
+    author = await AuthorFactory()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await Sleeping.create_batch(3)
+
+    assert {"Author": 1} == await rows(session)
+    assert "Ann" == author.name
     assert (await BookFactory()).author.id is not None
 
 
