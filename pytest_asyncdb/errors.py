@@ -1183,6 +1183,14 @@ class FactoryRefused(AsyncDBError):
     """A factory is declared or called in a way that it cannot follow."""
 
     @classmethod
+    def not_installed(cls, name: str) -> Self:
+        """factory_boy is missing."""
+        return cls(
+            f"{name} needs factory_boy, which is not installed",
+            remedies=['pip install "pytest-asyncdb[factories]"'],
+        )
+
+    @classmethod
     def no_session(cls, factory: str) -> Self:
         """No test is isolated, and no session was given."""
         return cls(

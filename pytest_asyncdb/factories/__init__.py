@@ -34,11 +34,22 @@ __all__ = ["AsyncModelFactory", "Problem", "Using", "lint", "register"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name from the module that defines it (PEP 562)."""
+    """Load a public name from the module that defines it (PEP 562).
+
+    Raises `FactoryRefused` where factory_boy is not installed.
+    """
     if name not in _PLACES:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+    try:
+        module = import_module(f"{__name__}.{_PLACES[name]}")
+    except ModuleNotFoundError as error:
+        if error.name != "factory":
+            raise
+        from pytest_asyncdb.errors import FactoryRefused
+
+        raise FactoryRefused.not_installed(name) from error
+    return getattr(module, name)
 
 
 def __dir__() -> list[str]:

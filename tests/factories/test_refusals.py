@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import factory
@@ -117,3 +119,26 @@ async def test_internals_outside_of_a_call() -> None:
     """`_create` without `create` has no session."""
     with pytest.raises(FactoryRefused, match=r"outside of BookFactory\.create"):
         BookFactory._create(Book)
+
+
+def test_without_factory_boy() -> None:
+    """The extra that brings it is named."""
+    program = """
+import sys
+
+class Missing:
+    @staticmethod
+    def find_spec(name, *_):
+        if name == "factory":
+            raise ModuleNotFoundError(name=name)
+
+sys.meta_path.insert(0, Missing)
+from pytest_asyncdb.factories import AsyncModelFactory
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+
+    assert 1 == done.returncode
+    assert "AsyncModelFactory needs factory_boy" in done.stderr
+    assert 'pip install "pytest-asyncdb[factories]"' in done.stderr
