@@ -90,8 +90,6 @@ _RESTORE: Final = f"""
                               WHERE oid = 0) THEN
             RETURN 'the schema';
         END IF;
-        PERFORM set_config('session_replication_role', 'replica', true),
-                set_config('lock_timeout', '3s', true);
         FOR each IN SELECT t.*, now.changes AS found
                       FROM pg_temp.asyncdb_tables t,
                            LATERAL (SELECT {_COUNTED.format("t.oid")} AS changes) now
@@ -120,11 +118,17 @@ _COUNT: Final = f"""
     UPDATE pg_temp.asyncdb_tables SET changes = {_COUNTED.format("oid")}
      WHERE oid <> 0"""
 
+# No triggers and no foreign keys here. Once for the session: the setting throws all
+# plans away whenever it changes.
+_SETTINGS: Final = (
+    "SET session_replication_role = replica",
+    "SET lock_timeout = '3s'",
+)
 _FLUSH: Final = "SELECT pg_stat_force_next_flush()"
 
 RESTORATION: Final = Restoration(
     supported=_SUPPORTED,
-    prepare=(_TABLES, _SEQUENCES, _SEEDS, _RESTORE, _FLUSH, _COUNT),
+    prepare=(*_SETTINGS, _TABLES, _SEQUENCES, _SEEDS, _RESTORE, _FLUSH, _COUNT),
     flush=(_FLUSH,),
     restore="SELECT pg_temp.asyncdb_restore()",
     prepared=(
