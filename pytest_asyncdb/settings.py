@@ -206,6 +206,8 @@ class Settings:
     keep: bool = False
     reuse: bool = False
     require: tuple[str, ...] = ()
+    audit: bool = False
+    audit_json: str | None = None
     show_changes: bool = False
     leaks: str = "warn"
     unrequested: str = "warn"

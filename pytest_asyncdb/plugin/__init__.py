@@ -19,6 +19,7 @@ from pytest_asyncdb.plugin import (
 )
 from pytest_asyncdb.plugin._fixtures import (
     RunDatabase,
+    _audit,
     _database,
     _isolation,
     _untouched,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RunDatabase",
+    "_audit",
     "_database",
     "_isolation",
     "_target",
@@ -129,6 +131,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if suite.is_configured:
         with usage_errors():
             suite.check()
+            suite.audit()
         if suite.settings.factory_report:
             from pytest_asyncdb.plugin._factory_report import collect
 
@@ -287,6 +290,10 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[Any]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show our errors by their text, not by our frames."""
+    if _lifecycle.audited_mode(item) is not None:
+        report = yield
+        _lifecycle.note_verdict(item, call, report)
+        return report
     if not _collection.concerns_us(item, call) or item.config.getoption("fulltrace"):
         return _factories.with_seed(item, (yield))
     from pytest_asyncdb.plugin import _report

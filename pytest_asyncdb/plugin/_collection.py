@@ -11,7 +11,7 @@ from pytest_asyncdb.plugin._lifecycle import DATABASE, ISOLATION, TARGET, is_req
 from pytest_asyncdb.plugin._suite import suite_of
 
 if TYPE_CHECKING:
-    from pytest_asyncdb.settings import Target
+    from pytest_asyncdb.settings import Settings, Target
 
 __all__ = ["concerns_us", "generate", "request_by_mark", "request_late"]
 
@@ -64,15 +64,20 @@ def generate(metafunc: pytest.Metafunc) -> None:
 
     try:
         _check(metafunc.definition.nodeid, marks)
-        targets = suite_of(metafunc.config).settings.targets
+        settings = suite_of(metafunc.config).settings
     except AsyncDBError as error:
         raise pytest.Collector.CollectError(str(error)) from error
+    targets = settings.targets
     if DATABASE in names:
         # Before any other fixture, whatever asks for it.
         names.remove(DATABASE)
         names.insert(0, DATABASE)
         if len(targets) > 1:
             _parametrize(metafunc, targets)
+        if settings.audit and _mode(metafunc, settings) == "sandbox":
+            from pytest_asyncdb.plugin._audit import double
+
+            double(metafunc)
     elif TARGET in names and len(targets) > 1:
         indexes, ids = range(len(targets)), [_id(target) for target in targets]
         metafunc.parametrize(TARGET, indexes, indirect=True, ids=ids, scope="session")
@@ -83,6 +88,14 @@ def _check(test: str, marks: list[pytest.Mark]) -> None:
         from pytest_asyncdb.plugin._markers import read_marks
 
         read_marks(test, marks)
+
+
+def _mode(metafunc: pytest.Metafunc, settings: Settings) -> str:
+    from pytest_asyncdb.plugin._markers import read_marks
+
+    test = metafunc.definition
+    request = read_marks(test.nodeid, test.iter_markers(_MARK))
+    return request.isolation or settings.isolation
 
 
 def _parametrize(metafunc: pytest.Metafunc, targets: tuple[Target, ...]) -> None:

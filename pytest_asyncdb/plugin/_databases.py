@@ -220,7 +220,7 @@ class Databases:
         self._install(test.database)
         test.database.isolation.open(test.name, joins=test.joins, mode=test.mode)
         test.is_open = True
-        if self._settings.show_changes:
+        if self._settings.show_changes or self._settings.audit:
             test.database.isolation.remember()
         if not test.is_known:
             test.is_known = True

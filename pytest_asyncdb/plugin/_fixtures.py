@@ -12,6 +12,7 @@ import pytest
 
 from pytest_asyncdb.plugin._factories import offer
 from pytest_asyncdb.plugin._lifecycle import (
+    AUDIT,
     DATABASE,
     ISOLATION,
     TARGET,
@@ -151,6 +152,11 @@ def _check_overrides(request: pytest.FixtureRequest) -> None:
 
             raise SettingRefused.second(name, request.node.nodeid)
     suite.seen_from.add(request.path)
+
+
+@pytest.fixture(name=AUDIT)
+def _audit() -> None:
+    """Tells the two runs of an audited test apart, by its parameter."""
 
 
 @pytest.fixture(scope="session", name=UNTOUCHED)

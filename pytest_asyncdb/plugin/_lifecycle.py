@@ -20,20 +20,24 @@ if TYPE_CHECKING:
     from pytest_asyncdb.plugin._suite import Suite
 
 __all__ = [
+    "AUDIT",
     "DATABASE",
     "ISOLATION",
     "TARGET",
     "UNTOUCHED",
+    "audited_mode",
     "begin",
     "begin_late",
     "end",
     "is_requested",
+    "note_verdict",
     "wide_fixture",
 ]
 
 TARGET: Final = "_asyncdb_target"
 DATABASE: Final = "_asyncdb_database"
 ISOLATION: Final = "_asyncdb_isolation"
+AUDIT: Final = "_asyncdb_audit"
 UNTOUCHED: Final = "_asyncdb_untouched"
 _MODE: Final = pytest.StashKey[str]()
 _OURS: Final = "pytest_asyncdb.plugin."
@@ -76,12 +80,40 @@ def _begin(suite: Suite, item: pytest.Item, database: WorkerDatabase) -> None:
         pytest.skip(obstacle)
     check_loop(item)
     suite.point_variables(database)
-    mode = request.isolation or suite.settings.isolation
+    mode = audited_mode(item) or request.isolation or suite.settings.isolation
     item.stash[_MODE] = mode
     began = functools.partial(
         item.ihook.pytest_asyncdb_isolation_begin, item=item, isolation=mode
     )
     suite.databases.begin(item.nodeid, database, request.joins, mode=mode, began=began)
+
+
+def audited_mode(item: pytest.Item) -> str | None:
+    """How this run of an audited test is isolated; None for any other test."""
+    callspec = getattr(item, "callspec", None)
+    mode: str | None = callspec.params.get(AUDIT) if callspec is not None else None
+    return mode
+
+
+def note_verdict(
+    item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.TestReport
+) -> None:
+    """For the audit: how a phase of the test has ended."""
+    from pytest_asyncdb.plugin._audit import note
+
+    error = call.excinfo
+    text = f"{error.typename}: {error.value}" if error is not None else ""
+    note(item, report, (text.splitlines() or [""])[0])
+
+
+def _note_state(suite: Suite, item: pytest.Item) -> None:
+    """For the audit: what the test leaves, as far as it can be read."""
+    from pytest_asyncdb.plugin._audit import note_state
+
+    with contextlib.suppress(Exception):  # a broken sandbox says so by its verdict
+        changes = suite.databases.changes()
+        if changes is not None:
+            note_state(item, changes)
 
 
 def _index(item: pytest.Item) -> int:
@@ -103,6 +135,8 @@ def end(item: pytest.Item) -> Iterator[None]:
     finally:
         end_test()
         suite.end_watch()
+        if audited_mode(item) is not None:
+            _note_state(suite, item)
         findings = suite.started.end() if suite.started is not None else []
         mode = item.stash.get(_MODE, None)
         if mode is not None:

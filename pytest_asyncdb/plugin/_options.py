@@ -76,6 +76,19 @@ _DECISIONS: Final = (
         {"action": "append", "metavar": "PRODUCT"},
     ),
     _Decision(
+        "audit",
+        "run each sandboxed test once more with real commits, and list those that"
+        " differ",
+        "bool",
+        {"action": "store_true"},
+    ),
+    _Decision(
+        "audit_json",
+        "a file for what the audit finds",
+        "string",
+        {"metavar": "FILE"},
+    ),
+    _Decision(
         "show_changes",
         "show with each failed test which rows it had changed",
         "bool",

@@ -77,6 +77,13 @@ class Suite:
         """Read the settings now. Raises an `AsyncDBError` for one not known."""
         self._settings = self._settings or read_settings(self._config)
 
+    def audit(self) -> None:
+        """Compare both runs of each test, where the user asked for an audit."""
+        if self.settings.audit:
+            from pytest_asyncdb.plugin._audit import Audit
+
+            self._config.pluginmanager.register(Audit(self.settings.audit_json))
+
     @property
     def databases(self) -> Databases:
         """The run's databases. Raises an `AsyncDBError` for one that cannot be had."""
