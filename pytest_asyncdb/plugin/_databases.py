@@ -117,14 +117,20 @@ class _Test:
     mode: str
     began: Callable[[], None]
     """Told once, when it is isolated."""
+    ends: Callable[[], None]
+    """Told once, before it is undone."""
     is_open: bool = False
     is_known: bool = False
+    is_over: bool = False
     findings: list[Finding] = field(default_factory=list)
 
     def pause(self) -> bool:
         """Close the isolation; whether it was open."""
         if not self.is_open:
             return False
+        if not self.is_over:
+            self.is_over = True
+            self.ends()
         self.is_open = False
         self.findings += self.database.isolation.close()
         return True
@@ -202,9 +208,10 @@ class Databases:
         *,
         mode: str,
         began: Callable[[], None],
+        ends: Callable[[], None],
     ) -> None:
         """Isolate a test, at once or as soon as the database's plan is known."""
-        self._test = _Test(name, database, joins, mode, began)
+        self._test = _Test(name, database, joins, mode, began, ends)
         self.enter()
 
     def begin_unrequested(self, name: str) -> None:
@@ -241,10 +248,13 @@ class Databases:
 
     def end(self) -> list[Finding]:
         """Undo what the test did, and say what it left open."""
-        test, self._test = self._test, None
+        test = self._test
         if test is None:
             return []
-        test.pause()
+        try:
+            test.pause()
+        finally:
+            self._test = None
         return test.findings
 
     # --------------------------------------------------------------- wider fixtures

@@ -85,7 +85,14 @@ def _begin(suite: Suite, item: pytest.Item, database: WorkerDatabase) -> None:
     began = functools.partial(
         item.ihook.pytest_asyncdb_isolation_begin, item=item, isolation=mode
     )
-    suite.databases.begin(item.nodeid, database, request.joins, mode=mode, began=began)
+    suite.databases.begin(
+        item.nodeid,
+        database,
+        request.joins,
+        mode=mode,
+        began=began,
+        ends=functools.partial(_note_state, item),
+    )
 
 
 def audited_mode(item: pytest.Item) -> str | None:
@@ -106,12 +113,14 @@ def note_verdict(
     note(item, report, (text.splitlines() or [""])[0])
 
 
-def _note_state(suite: Suite, item: pytest.Item) -> None:
+def _note_state(item: pytest.Item) -> None:
     """For the audit: what the test leaves, as far as it can be read."""
+    if audited_mode(item) is None:
+        return
     from pytest_asyncdb.plugin._audit import note_state
 
     with contextlib.suppress(Exception):  # a broken sandbox says so by its verdict
-        changes = suite.databases.changes()
+        changes = suite_of(item.config).databases.changes()
         if changes is not None:
             note_state(item, changes)
 
@@ -135,8 +144,6 @@ def end(item: pytest.Item) -> Iterator[None]:
     finally:
         end_test()
         suite.end_watch()
-        if audited_mode(item) is not None:
-            _note_state(suite, item)
         findings = suite.started.end() if suite.started is not None else []
         mode = item.stash.get(_MODE, None)
         if mode is not None:
