@@ -76,6 +76,8 @@ class Restoration:
     """What each session says that has written, before it is given back."""
     restore: str
     """Undoes everything; its one value is empty, or what it cannot undo."""
+    holders: str
+    """SQL for rows (text) of the other sessions that may hold a lock."""
     prepared: str
     """SQL for rows (statement) that end the prepared transactions of the database."""
 

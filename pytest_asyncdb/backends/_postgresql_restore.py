@@ -131,6 +131,12 @@ RESTORATION: Final = Restoration(
     prepare=(*_SETTINGS, _TABLES, _SEQUENCES, _SEEDS, _RESTORE, _FLUSH, _COUNT),
     flush=(_FLUSH,),
     restore="SELECT pg_temp.asyncdb_restore()",
+    holders=(
+        "SELECT format('pid %s of %s, %s: %s', pid, usename, state, query)"
+        " FROM pg_stat_activity WHERE datname = current_database()"
+        " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        " AND state <> 'idle'"
+    ),
     prepared=(
         "SELECT format('ROLLBACK PREPARED %L', gid) FROM pg_prepared_xacts"
         " WHERE database = current_database()"

@@ -297,7 +297,7 @@ class SandboxConnection:
     refuses_control = True
     """Whether the driver's own ways to end a transaction are refused."""
 
-    def is_there(self) -> bool:
+    def is_there(self, sql: str) -> bool:  # noqa: ARG002
         """Never: what runs there is one statement, which the driver sends."""
         return False
 

@@ -155,7 +155,7 @@ async def _over_the_bridge(
         if connection.connecting:
             sql = _READ
         connection.changed()
-        if connection.is_there():  # a `connect` listener that awaits, in sync code
+        if connection.is_there(sql):  # a `connect` listener that awaits, in sync code
             return _wrapped(connection, await answer)
         alone = connection.commits_driver_calls()
         result = await greenlet_spawn(

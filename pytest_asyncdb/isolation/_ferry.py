@@ -14,6 +14,7 @@ from pytest_asyncdb.errors import FinishedTest
 from pytest_asyncdb.isolation._bridge import await_, in_greenlet
 from pytest_asyncdb.isolation._cursor import BufferedCursor
 from pytest_asyncdb.isolation._facade import Facade
+from pytest_asyncdb.isolation._stock import modes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -57,7 +58,9 @@ class FerriedConnection:
 
     def connected(self) -> None:
         """The pool's `connect` listeners have run."""
-        self._real_one().dressed = True
+        physical = self._real_one()
+        if not physical.dressed:
+            physical.dressed, physical.modes = True, modes(physical.real)
         self.connecting = False
 
     @property
@@ -131,8 +134,7 @@ class FerriedConnection:
     ) -> Any:
         """Run one statement; `operation` is called on the bridge."""
         del awaits
-        text = classify(sql, mysql=self.member.is_mysql)
-        self._test.note(self._real_one(), text, sql, connecting=self.connecting)
+        self._note(sql)
         return self._ferry(operation, sql)
 
     def fetch(self, operation: Callable[[], Any]) -> Any:
@@ -180,9 +182,16 @@ class FerriedConnection:
         """Run a coroutine function on the driver's connection."""
         return await_(fn(self._connection))
 
-    def is_there(self) -> bool:
-        """Whether the code that asks runs on the physical connection's loop."""
-        return self._test.link.bridge.is_running()
+    def is_there(self, sql: str) -> bool:
+        """Whether the code that asks runs on the physical connection's loop already."""
+        if not self._test.link.bridge.is_running():
+            return False
+        self._note(sql)
+        return True
+
+    def _note(self, sql: str) -> None:
+        text = classify(sql, mysql=self.member.is_mysql)
+        self._test.note(self._real_one(), text, sql, connecting=self.connecting)
 
     def installs_itself(self, name: str, kwargs: Mapping[str, Any]) -> bool:
         """Whether SQLAlchemy sets up what the physical connection has already."""

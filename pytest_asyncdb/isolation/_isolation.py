@@ -175,9 +175,9 @@ class Isolation:
 
     def _restored(self, test: RealCommits) -> list[Finding]:
         """Undo what the test has committed, unless it has only read."""
-        if test.wrote:
-            self._restorer.restore(certain=not test.unknown)
-        return []
+        if not test.wrote:
+            return []
+        return self._restorer.restore(certain=not test.unknown)
 
     def _dropped(self, test: RealCommits) -> list[Finding]:
         """The database was the test's own; that of a failed one may be of interest."""

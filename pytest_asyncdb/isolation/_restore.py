@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from pytest_asyncdb.isolation._driver import scalar
+from pytest_asyncdb.isolation._finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,18 +53,30 @@ class Restorer:
             self._link.driver.send(real, [statement])
         self._real = real
 
-    def restore(self, *, certain: bool) -> None:
-        """Undo what was committed; unless `certain` of all sessions, make it anew."""
-        if self._real is None or not certain or self._link.bridge.block(self._undo):
-            self.forget()
-            self._renew()
+    def restore(self, *, certain: bool) -> list[Finding]:
+        """Undo what was committed; unless `certain` of all sessions, make it anew.
 
-    def _undo(self) -> str:
+        A finding tells of a session that takes no part, and kept a lock.
+        """
+        holders: list[str] = []
+        known = self._real is not None and certain
+        if known and not self._link.bridge.block(self._undo, holders):
+            return []
+        self.forget()
+        self._renew()
+        return [Finding(fatal=True, text=_locked(holders))] if holders else []
+
+    def _undo(self, holders: list[str]) -> str:
         """What cannot be undone; empty where all has been."""
         assert self._how is not None
         try:
             return str(scalar(self._real, self._how.restore))
         except Exception as error:  # noqa: BLE001 - a lock, a dead server: made anew
+            with contextlib.suppress(Exception):
+                cursor = self._real.cursor()
+                cursor.execute(self._how.holders)
+                holders += [text for (text,) in cursor.fetchall()]
+                cursor.close()
             return str(error)
 
     def forget(self) -> None:
@@ -72,3 +85,12 @@ class Restorer:
         if real is not None:
             with contextlib.suppress(Exception):
                 self._link.bridge.block(real.close)
+
+
+def _locked(holders: Sequence[str]) -> str:
+    sessions = "".join(f"\n  {each}" for each in holders)
+    return (
+        "what the test committed could not be undone: another session holds a lock"
+        f"{sessions}\n  what helps:\n    - end the session before the test ends; the"
+        " database has been made anew, which ended it"
+    )

@@ -29,6 +29,13 @@ _DESTINATION: Final = frozenset(
     unix_socket user username uri
     """.split()
 )
+_MODES: Final = (
+    "autocommit",
+    "deferrable",
+    "isolation_level",
+    "read_only",
+    "readonly",
+)
 _SYNC: Final = frozenset(
     "autocommit charset detect_types init_command isolation_level options sql_mode"
     " timeout".split()
@@ -48,6 +55,8 @@ class Physical:
     """The statement that is on its way."""
     dressed: bool = False
     """Whether a pool's `connect` listeners have seen it."""
+    modes: tuple[Any, ...] = ()
+    """Its modes once they had: AUTOCOMMIT, level, what a driver remembers by itself."""
     listeners: set[Any] = field(default_factory=set)
     session: bool = False
     """Session state was touched that the driver can reset."""
@@ -125,12 +134,15 @@ class Stock:
         return Physical(order.key, real)
 
     def keep(self, physical: Physical) -> None:
-        """Take one back that has been cleaned; closes it where there are enough."""
+        """Take one back that has been cleaned; closes it where there are enough.
+
+        Runs on the bridge.
+        """
         physical.place = None
         if sum(map(len, self._kept.values())) < _KEPT:
             self._kept.setdefault(physical.key, []).append(physical)
         else:
-            self.link.bridge.block(close, physical.real)
+            close(physical.real)
 
     def clear(self) -> None:
         """Close all that are kept."""
@@ -149,6 +161,8 @@ class Stock:
         try:
             if driver.in_transaction(real):
                 real.rollback()
+            if physical.dressed and modes(real) != physical.modes:
+                return False
             if physical.session:
                 flush = [driver.after_rollback, *flush]
             if flush:
@@ -157,6 +171,17 @@ class Stock:
             return False
         physical.session = physical.wrote = False
         return True
+
+
+def modes(real: Any) -> tuple[Any, ...]:
+    """What a driver's connection does by itself: AUTOCOMMIT, level, read-only."""
+    found = [
+        getattr(each, name, None)
+        for each in (real, real._connection)
+        for name in _MODES
+    ]
+    ask = getattr(real, "get_autocommit", None)  # MySQL's, where the others are methods
+    return (*(each for each in found if not callable(each)), ask() if ask else None)
 
 
 def close(real: Any) -> None:

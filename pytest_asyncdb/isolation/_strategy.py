@@ -99,8 +99,11 @@ class EnclosedConnection(Protocol):
     def commit(self) -> None:
         """End the transaction and keep what it wrote."""
 
-    def is_there(self) -> bool:
-        """Whether the code that asks runs on the physical connection's loop."""
+    def is_there(self, sql: str) -> bool:
+        """Whether the code that asks runs on the physical connection's loop already.
+
+        It is about to send that statement.
+        """
 
     def installs_itself(self, name: str, kwargs: Mapping[str, Any]) -> bool:
         """Whether SQLAlchemy sets up what the physical connection has already."""

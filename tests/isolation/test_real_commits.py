@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
+import psycopg
 import pytest
 from sqlalchemy import delete, event, func, insert, select, text
+from sqlalchemy.util import greenlet_spawn
 
 from pytest_asyncdb.errors import EngineRefused, FinishedTest, TransactionControlRefused
 from tests.isolation.kinds import MYSQL
@@ -328,3 +330,53 @@ async def test_sandboxes_and_real_commits_take_turns(
         isolation.close()
 
         assert each == "sandbox" or found == 1, each
+
+
+@pytest.mark.parametrize("kind", ["asyncpg", "psycopg"])
+@pytest.mark.parametrize("mode", ["commit"])
+async def test_a_lock_of_a_session_that_takes_no_part_fails_the_test(
+    begin: Callable[[], Isolation],
+    make_app: Callable[..., Application],
+    ending: Ending,
+) -> None:
+    """The finding names the session, and the next test has a database without it."""
+    begin()
+    app = make_app()
+    await app.add("ann")
+    plain = app.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(plain) as other:
+        other.execute("LOCK TABLE users IN SHARE MODE")
+        ending.fatal(r"holds a lock\n  pid \d+ of \w+, idle in transaction: LOCK TABLE")
+        begin()
+        other.close()
+    app = make_app()
+
+    assert [] == await app.names()
+
+
+@pytest.mark.parametrize("mode", ["commit"])
+async def test_a_mode_that_was_set_by_hand_is_not_the_next_tests(
+    kind: str,
+    begin: Callable[[], Isolation],
+    make_app: Callable[..., Application],
+) -> None:
+    """AUTOCOMMIT of the driver's connection ends with the test."""
+    begin()
+    app = make_app()
+    async with app.engine.connect() as connection:
+        raw: Any = await connection.get_raw_connection()
+
+        def switch() -> None:
+            if kind in MYSQL:
+                raw.dbapi_connection.autocommit(value=True)
+            elif kind.startswith("aiosqlite"):
+                raw.dbapi_connection.isolation_level = None
+            else:
+                raw.dbapi_connection.autocommit = True
+
+        await greenlet_spawn(switch)
+        await connection.execute(insert(app.User).values(name="ann"))
+    begin()
+    await (await make_app().flushed("bob")).close()
+
+    assert [] == await make_app().names()
