@@ -73,6 +73,8 @@ class Restorer:
             return str(scalar(self._real, self._how.restore))
         except Exception as error:  # noqa: BLE001 - a lock, a dead server: made anew
             with contextlib.suppress(Exception):
+                if "lock" not in str(error):
+                    return str(error)
                 cursor = self._real.cursor()
                 cursor.execute(self._how.holders)
                 holders += [text for (text,) in cursor.fetchall()]

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pytest_asyncdb.isolation import Isolation
-    from tests.isolation.conftest import Application, Ending
+    from pytest_asyncdb.provisioning import Database
+    from tests.isolation.conftest import Application, Databases, Ending
 
 SERVERS: Final = ("asyncpg", "asyncpg-thread", "psycopg", *MYSQL)
 POSTGRESQL: Final = ("asyncpg", "asyncpg-thread", "psycopg")
@@ -380,3 +381,43 @@ async def test_a_mode_that_was_set_by_hand_is_not_the_next_tests(
     await (await make_app().flushed("bob")).close()
 
     assert [] == await make_app().names()
+
+
+_LARGE: Final = (
+    "CREATE TABLE large (id INT PRIMARY KEY, body TEXT)",
+    "INSERT INTO large SELECT n, 'x' FROM generate_series(1, 100000) n",
+)
+
+
+@pytest.mark.parametrize("kind", ["asyncpg"])
+async def test_a_large_seed_comes_back(
+    kind: str,
+    make_isolation: Callable[..., Isolation],
+    databases: Databases,
+    app_of: Callable[[Database], Application],
+) -> None:
+    """By a fresh database, which takes less time than its rows."""
+    isolation = make_isolation(kind, extra=_LARGE)
+    for _ in range(2):
+        isolation.open("a test", mode="commit")
+        app = app_of(databases.get(kind, *_LARGE))
+        async with app.engine.begin() as connection:
+            asked = text("SELECT count(*), min(body) FROM large")
+
+            assert (100_000, "x") == tuple((await connection.execute(asked)).one())
+            await connection.execute(text("UPDATE large SET body = 'y' WHERE id < 9"))
+            await connection.execute(text("DELETE FROM large WHERE id > 90000"))
+        isolation.close()
+
+
+@pytest.mark.parametrize("kind", ["asyncpg"])
+async def test_other_engines_made_in_the_middle_of_a_test_see_its_own_database(
+    begin: Callable[[], Isolation], make_app: Callable[..., Application]
+) -> None:
+    """Whatever their URL says of host, user and database."""
+    isolation = begin()
+    await make_app().add("ann")
+    elsewhere = isolation.engine.url.set(host="production", database="orders")
+    app = make_app(elsewhere.set(query={}, username="admin", password="secret"))
+
+    assert ["ann"] == await app.names()
