@@ -380,6 +380,12 @@ def make_app(database: Database) -> Callable[..., Application]:
 
 
 @pytest.fixture(scope="session")
+def tables() -> Callable[[], Schema]:
+    """What builds the application's tables, for a database of a test's own."""
+    return Schema
+
+
+@pytest.fixture(scope="session")
 def app_of() -> Callable[[Database], Application]:
     """Make an application on a database."""
     return lambda database: Application(database.url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
@@ -11,13 +12,16 @@ from sqlalchemy import delete, event, func, insert, select, text
 from sqlalchemy.util import greenlet_spawn
 
 from pytest_asyncdb.errors import EngineRefused, FinishedTest, TransactionControlRefused
+from pytest_asyncdb.isolation import Isolation
+from pytest_asyncdb.provisioning import Run
+from pytest_asyncdb.settings import ServerOptions, parse_target
 from tests.isolation.kinds import MYSQL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pytest_asyncdb.isolation import Isolation
     from pytest_asyncdb.provisioning import Database
+    from pytest_asyncdb.typing import SchemaBuilder
     from tests.isolation.conftest import Application, Databases, Ending
 
 SERVERS: Final = ("asyncpg", "asyncpg-thread", "psycopg", *MYSQL)
@@ -421,3 +425,37 @@ async def test_other_engines_made_in_the_middle_of_a_test_see_its_own_database(
     app = make_app(elsewhere.set(query={}, username="admin", password="secret"))
 
     assert ["ann"] == await app.names()
+
+
+@pytest.fixture(scope="module")
+def preparing(tables: Callable[[], SchemaBuilder]) -> Iterator[Database]:
+    """A database on a server that admits of prepared transactions."""
+    options = ServerOptions(options={"max_prepared_transactions": "5"})
+    with closing(Run(parse_target("postgresql@embedded"), server=options)) as run:
+        yield run.database(tables())
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_prepared_transaction_that_nobody_ends_is_rolled_back(
+    mode: str, preparing: Database, app_of: Callable[[Database], Application]
+) -> None:
+    """It would hold its locks, and its database, for ever."""
+    isolation = Isolation(
+        lambda: preparing, product="postgresql", driver="asyncpg", url=preparing.url
+    )
+    isolation.install()
+    for _ in range(2):
+        isolation.open("a test", mode=mode)
+        app = app_of(preparing)
+        async with app.engine.connect() as connection:
+            await connection.execute(insert(app.User).values(name="ann"))
+            await connection.exec_driver_sql("PREPARE TRANSACTION 'later'")
+        async with app.engine.connect() as connection:
+            asked = text("SELECT count(*) FROM pg_prepared_xacts")
+
+            assert 1 == await connection.scalar(asked)
+        isolation.close()
+    isolation.open("the next test", mode=mode)
+    assert [] == await app_of(preparing).names()
+    isolation.close()
+    isolation.uninstall()
