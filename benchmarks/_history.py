@@ -16,7 +16,7 @@ import asyncio
 import models
 from alembic import context
 from sqlalchemy import pool
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 
 def run(connection):
@@ -25,8 +25,7 @@ def run(connection):
         context.run_migrations()
 
 
-async def main():
-    engine = create_async_engine(URL, poolclass=pool.NullPool)
+async def main(engine):
     async with engine.connect() as connection:
         await connection.run_sync(run)
     await engine.dispose()
@@ -34,7 +33,9 @@ async def main():
 
 given = context.config.attributes.get("connection")
 if given is None:
-    asyncio.run(main())
+    asyncio.run(main(create_async_engine(URL, poolclass=pool.NullPool)))
+elif isinstance(given, AsyncEngine):
+    asyncio.run(main(given))
 else:
     with given.connect() as connection:
         run(connection)

@@ -45,6 +45,7 @@ _CHECKS: Final = (
 _CONFTEST: Final = """
 import pytest
 from sqlalchemy import create_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 
 @pytest.fixture
 def alembic_config():
@@ -52,10 +53,10 @@ def alembic_config():
 
 @pytest.fixture
 def alembic_engine():
-    engine = create_engine({url!r})
+    engine = create_engine({url!r}.replace("asyncpg", "psycopg"))
     with engine.begin() as connection:
         connection.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-    return engine
+    return create_async_engine({url!r})
 """
 
 
@@ -117,7 +118,7 @@ async def _clear(url: str) -> None:
 
 def _theirs(folder: Path, url: str, peer: Path) -> float:
     """What its two checks take, without the start of pytest."""
-    conftest = _CONFTEST.format(location=str(folder / "migrations"), url=_sync(url))
+    conftest = _CONFTEST.format(location=str(folder / "migrations"), url=url)
     (folder / "conftest.py").write_text(conftest)
     (folder / "test_theirs.py").write_text(_CHECKS)
     times = folder / "calls.json"
@@ -138,11 +139,6 @@ def _theirs(folder: Path, url: str, peer: Path) -> float:
     if done.returncode:
         raise SystemExit(done.stdout)
     return float(json.loads(times.read_text()))
-
-
-def _sync(url: str) -> str:
-    """Its second check compares on a connection of a sync engine."""
-    return url.replace("+asyncpg", "+psycopg")
 
 
 # --------------------------------------------------------------------------- schemas

@@ -139,6 +139,7 @@ def compare(before: Mapping[str, Kind], after: Mapping[str, Kind]) -> list[Diffe
     found = [
         each
         for kind in sorted(before.keys() | after.keys())
+        if before.get(kind) != after.get(kind)
         for each in _compare_kind(kind, before.get(kind, {}), after.get(kind, {}))
     ]
     return [each for each in found if not _is_implied(each, found)]
@@ -158,7 +159,8 @@ def _compare_kind(kind: str, before: Kind, after: Kind) -> Iterator[Difference]:
         yield Difference("schema", kind, name, None, before[name], None)
     for name in new:
         yield Difference("schema", kind, name, None, None, after[name])
-    for name in sorted(before.keys() & after.keys()):
+    both = before.keys() & after.keys()
+    for name in sorted(name for name in both if before[name] != after[name]):
         yield from _compare_object(kind, name, before[name], after[name])
 
 
