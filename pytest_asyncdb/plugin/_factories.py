@@ -81,8 +81,9 @@ def offer(request: pytest.FixtureRequest, isolation: Isolation) -> None:
 def _seed(config: pytest.Config) -> int:
     """What was given, else pytest-randomly's, else the controller's, else a new one."""
     if _SEED not in config.stash:
+        suite = suite_of(config)
         candidates = (
-            suite_of(config).settings.random_seed,
+            suite.settings.random_seed if suite.is_configured else None,
             config.getoption("randomly_seed", None),
             getattr(config, "workerinput", {}).get(_INPUT),
             random.SystemRandom().getrandbits(32),

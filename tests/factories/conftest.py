@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import NullPool, StaticPool, event, func, select
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
-from pytest_asyncdb.errors import SourceUnavailable
+from pytest_asyncdb.errors import DriverMissing, SourceUnavailable
 from pytest_asyncdb.provisioning import Run
 from pytest_asyncdb.settings import parse_target
 from tests.factories.library import Author, AuthorFactory, Base, Book, Profile, Tag
@@ -71,11 +71,11 @@ async def engine(kind: str, urls: dict[str, Any]) -> AsyncIterator[AsyncEngine]:
 
 def _url(kind: str, urls: dict[str, Any]) -> Any:
     if kind not in urls:
-        run = Run(parse_target(KINDS[kind]))
-        urls["runs"].append(run)
         try:
+            run = Run(parse_target(KINDS[kind]))
+            urls["runs"].append(run)
             urls[kind] = run.database(_Tables()).url
-        except SourceUnavailable as error:
+        except (DriverMissing, SourceUnavailable) as error:
             pytest.skip(error.cause)
     return urls[kind]
 
