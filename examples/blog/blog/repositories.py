@@ -123,7 +123,9 @@ class Posts:
                 tag = Tag(tenant_id=self.tenant.id, name=name)
                 self.session.add(tag)
         except IntegrityError:
-            return (await self.session.scalars(wanted)).one()
+            # As it is now: on MariaDB a plain SELECT repeats what it has read before.
+            now = wanted.with_for_update(read=True)
+            return (await self.session.scalars(now)).one()
         return tag
 
     async def details(self, slug: str) -> Post | None:

@@ -97,6 +97,7 @@ async def test_posts_are_viewed_while_they_are_exported(
         if count % 40 == 0:
             async with db_sessionmaker.begin() as session:
                 await Posts(session, tenant).view(first)
+    await db_session.commit()
     await db_session.refresh(first)
 
     assert 120 == count

@@ -249,6 +249,7 @@ async def test_every_test_starts_with_an_empty_database(
 ) -> None:
     """What a test commits through the application's sessions is gone in the next."""
     before = await _slugs(db_session)
+    await db_session.commit()
     async with sessions.begin() as session:
         await Tenants(session).create("always the same")
 
