@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import sqlite3
 import sys
@@ -194,7 +195,9 @@ def test_the_usual_async_one_runs_on_every_product(project: Project) -> None:
     check(project.runner())
 
 
-def test_an_engine_that_has_connected_before_connects_anew(project: Project) -> None:
+def test_an_engine_that_has_connected_before_connects_anew(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The application's own, with connections in its pool."""
     if project.database.product != "sqlite":
         pytest.skip("a file stands for the other database")
@@ -222,9 +225,11 @@ def test_an_engine_that_has_connected_before_connects_anew(project: Project) -> 
     )
     project.revision("a1", TABLE, "DROP TABLE one")
     project.revision("a2")
+    monkeypatch.syspath_prepend(str(project.path))
+    importlib.import_module("app")
     check(project.runner())
 
-    del sys.modules["app"]
+    sys.modules.pop("app").engine.dispose()
     with contextlib.closing(sqlite3.connect(file)) as production:
         names = production.execute("SELECT name FROM sqlite_master").fetchall()
 
