@@ -53,6 +53,7 @@ _CHOICES: Final = {
     "leaks": ("warn", "fail", "ignore"),
     "unrequested": ("warn", "refuse", "allow"),
     "bridge": ("auto", "guest", "thread"),
+    "n_plus_one": ("ignore", "warn", "fail"),
 }
 
 
@@ -209,6 +210,7 @@ class Settings:
     require: tuple[str, ...] = ()
     leaks: str = "warn"
     unrequested: str = "warn"
+    n_plus_one: str = "ignore"
     env: tuple[str, ...] = ()
     metadata: str | None = None
     schema: str | None = None

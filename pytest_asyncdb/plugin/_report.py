@@ -34,6 +34,7 @@ _PUBLIC: Final = (
     "db_engine",
     "db_sync_session",
     "db_run",
+    "db_statements",
 )
 
 
