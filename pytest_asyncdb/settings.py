@@ -52,6 +52,7 @@ _CHOICES: Final = {
     "leaks": ("warn", "fail", "ignore"),
     "unrequested": ("warn", "refuse", "allow"),
     "bridge": ("auto", "guest", "thread"),
+    "n_plus_one": ("ignore", "warn", "fail"),
 }
 
 
@@ -211,6 +212,7 @@ class Settings:
     show_changes: bool = False
     leaks: str = "warn"
     unrequested: str = "warn"
+    n_plus_one: str = "ignore"
     env: tuple[str, ...] = ()
     metadata: str | None = None
     schema: str | None = None

@@ -23,6 +23,7 @@ PACKAGES: Final = (
     "plugin",
     "provisioning",
     "settings",
+    "statements",
     "typing",
     "values",
 )

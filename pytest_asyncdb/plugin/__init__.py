@@ -16,6 +16,7 @@ from pytest_asyncdb.plugin import (
     _hookspecs,
     _lifecycle,
     _migrations_collection,
+    _statements,
 )
 from pytest_asyncdb.plugin._fixtures import (
     RunDatabase,
@@ -49,6 +50,7 @@ from pytest_asyncdb.plugin._overrides import (
     asyncdb_target,
     asyncdb_template_key,
 )
+from pytest_asyncdb.plugin._statements import db_statements
 from pytest_asyncdb.plugin._suite import suite_of, usage_errors
 from pytest_asyncdb.plugin._versions import check_pytest
 
@@ -79,6 +81,7 @@ __all__ = [
     "db_run",
     "db_session",
     "db_sessionmaker",
+    "db_statements",
     "db_sync_session",
 ]
 
@@ -270,6 +273,14 @@ def pytest_fixture_setup(
     if fixturedef.scope == "function":
         return (yield)
     with _lifecycle.wide_fixture(fixturedef, request):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Look for objects that the test loads one after the other."""
+    __tracebackhide__ = True
+    with _statements.calling(item):
         return (yield)
 
 

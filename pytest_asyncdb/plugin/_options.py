@@ -100,6 +100,12 @@ _DECISIONS: Final = (
         "a connection of a test that asks for no fixture of ours: warn, refuse, allow",
         "string",
     ),
+    _Decision(
+        "n_plus_one",
+        "objects that are loaded one after the other in a test: ignore, warn or fail",
+        "string",
+        {"metavar": "WHAT"},
+    ),
     _Decision("env", "environment variables that receive the run's URL", "args"),
     _Decision("metadata", "module:attribute of the MetaData of the models", "string"),
     _Decision(

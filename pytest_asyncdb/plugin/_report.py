@@ -35,6 +35,7 @@ _PUBLIC: Final = (
     "db_sync_session",
     "db_run",
     "db_changes",
+    "db_statements",
 )
 
 
