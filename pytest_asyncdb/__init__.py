@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         SettingRefused as SettingRefused,
         SourceUnavailable as SourceUnavailable,
         StatementInFlight as StatementInFlight,
+        StrategyRefused as StrategyRefused,
         TargetRefused as TargetRefused,
         TemplateBuildFailed as TemplateBuildFailed,
         TooManyWorkers as TooManyWorkers,
@@ -83,6 +84,12 @@ if TYPE_CHECKING:
         Target as Target,
         mask as mask,
         parse_target as parse_target,
+    )
+    from pytest_asyncdb.strategies import (
+        db_persist as db_persist,
+        from_column as from_column,
+        from_model as from_model,
+        register_type as register_type,
     )
     from pytest_asyncdb.typing import (
         Schema as Schema,
@@ -130,6 +137,7 @@ _PLACES: Final = {
         "SettingRefused",
         "SourceUnavailable",
         "StatementInFlight",
+        "StrategyRefused",
         "TargetRefused",
         "TemplateBuildFailed",
         "TooManyWorkers",
@@ -164,6 +172,12 @@ _PLACES: Final = {
         "Target",
         "mask",
         "parse_target",
+    ),
+    "strategies": (
+        "db_persist",
+        "from_column",
+        "from_model",
+        "register_type",
     ),
     "typing": (
         "Schema",
@@ -217,6 +231,7 @@ __all__ = [
     "Settings",
     "SourceUnavailable",
     "StatementInFlight",
+    "StrategyRefused",
     "Target",
     "TargetRefused",
     "TemplateBuildFailed",
@@ -233,10 +248,14 @@ __all__ = [
     "WrongSource",
     "__version__",
     "backend_names",
+    "db_persist",
+    "from_column",
+    "from_model",
     "get_backend",
     "mask",
     "parse_target",
     "register",
+    "register_type",
     "sweep",
 ]
 

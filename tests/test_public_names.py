@@ -22,6 +22,7 @@ PACKAGES: Final = (
     "plugin",
     "provisioning",
     "settings",
+    "strategies",
     "typing",
     "values",
 )
