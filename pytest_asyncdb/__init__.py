@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         SourceUnavailable as SourceUnavailable,
         StatementInFlight as StatementInFlight,
         StatementsRefused as StatementsRefused,
+        StrategyRefused as StrategyRefused,
         TargetRefused as TargetRefused,
         TemplateBuildFailed as TemplateBuildFailed,
         TooManyWorkers as TooManyWorkers,
@@ -118,6 +119,12 @@ if TYPE_CHECKING:
         Statement as Statement,
         record as record,
     )
+    from pytest_asyncdb.strategies import (
+        db_persist as db_persist,
+        from_column as from_column,
+        from_model as from_model,
+        register_type as register_type,
+    )
     from pytest_asyncdb.typing import (
         SchemaBuilder as SchemaBuilder,
         SchemaFunction as SchemaFunction,
@@ -130,7 +137,6 @@ _PLACES: Final = {
     "backends": (
         "Backend",
         "Capability",
-        "Changes",
         "Driver",
         "ServerBackend",
         "backend_names",
@@ -179,6 +185,7 @@ _PLACES: Final = {
         "SourceUnavailable",
         "StatementInFlight",
         "StatementsRefused",
+        "StrategyRefused",
         "TargetRefused",
         "TemplateBuildFailed",
         "TooManyWorkers",
@@ -234,6 +241,12 @@ _PLACES: Final = {
         "Statement",
         "record",
     ),
+    "strategies": (
+        "db_persist",
+        "from_column",
+        "from_model",
+        "register_type",
+    ),
     "typing": (
         "SchemaBuilder",
         "SchemaFunction",
@@ -251,6 +264,7 @@ __all__ = [
     "BudgetExceeded",
     "CacheRefused",
     "Capability",
+    "Changes",
     "ChecksFailed",
     "CloneRefused",
     "Database",
@@ -311,6 +325,7 @@ __all__ = [
     "Statement",
     "StatementInFlight",
     "StatementsRefused",
+    "StrategyRefused",
     "TableChanges",
     "Target",
     "TargetRefused",
@@ -328,12 +343,16 @@ __all__ = [
     "WrongSource",
     "__version__",
     "backend_names",
+    "db_persist",
+    "from_column",
+    "from_model",
     "get_backend",
     "lint",
     "mask",
     "parse_target",
     "record",
     "register",
+    "register_type",
     "snapshot",
     "sweep",
 ]

@@ -51,6 +51,7 @@ __all__ = [
     "SourceUnavailable",
     "StatementInFlight",
     "StatementsRefused",
+    "StrategyRefused",
     "TargetRefused",
     "TemplateBuildFailed",
     "TooManyWorkers",
@@ -1822,4 +1823,96 @@ class PlanUnexpected(AsyncDBError, AssertionError):
             f"no plan uses the index {name}",
             tried=[f"indexes that are used: {', '.join(used) or 'none'}", *statements],
             remedies=["look whether the index exists and begins with the columns"],
+        )
+
+
+class StrategyRefused(AsyncDBError):
+    """A strategy of columns, models or their rows was asked for what cannot be."""
+
+    @classmethod
+    def unmapped(cls, model: object) -> Self:
+        """`model` is no class that SQLAlchemy maps."""
+        return cls(
+            f"{model!r} is no mapped class",
+            remedies=["give a class that derives from your declarative base"],
+        )
+
+    @classmethod
+    def not_a_column(cls, value: object) -> Self:
+        """`from_column` was given something else."""
+        return cls(
+            f"{value!r} is no column",
+            remedies=["give a column: from_column(User.__table__.c.name) or User.name"],
+        )
+
+    @classmethod
+    def attribute(
+        cls, model: str, name: str, near: Sequence[str], known: Sequence[str]
+    ) -> Self:
+        """A keyword is no attribute of the model."""
+        meant = f"did you mean {' or '.join(near)}?" if near else ""
+        return cls(
+            f"{model} has no attribute {name}",
+            tried=[f"its attributes: {', '.join(known)}"],
+            remedies=[meant] if meant else ["give one of its attributes"],
+        )
+
+    @classmethod
+    def of_type(cls, column: str, kind: str, name: str) -> Self:
+        """Nothing is known of the type `kind`, of the class `name`."""
+        return cls(
+            f"the column {column} is of type {kind}, for which no strategy is known",
+            remedies=[
+                f"say what such columns accept: register_type({name}, strategy)",
+                f"give it: from_model(..., {column.rpartition('.')[2]}=strategy)",
+            ],
+        )
+
+    @classmethod
+    def cycle(cls, models: Sequence[str]) -> Self:
+        """Each of these models needs a row of the next, and the last one of the first.
+
+        A row of none of them could ever be the first.
+        """
+        return cls(
+            f"models need each other: {' -> '.join(models)}",
+            remedies=[
+                "give one of the relationships, as a strategy or a value",
+                "let one of the foreign keys be nullable",
+            ],
+        )
+
+    @classmethod
+    def checks(cls, model: str, checks: Sequence[str], tried: int) -> Self:
+        """No drawn row met the CHECK constraints."""
+        return cls(
+            f"no row of {model} could be found that its constraints let pass",
+            tried=[f"{tried} rows, refused by CHECK ({each})" for each in checks],
+            remedies=["give one of these columns a strategy whose values meet it"],
+        )
+
+    @classmethod
+    def nothing(cls, column: str, what: str) -> Self:
+        """The checks of a column contradict each other or its type."""
+        return cls(
+            f"no value of {column} meets its constraints: {what}",
+            remedies=["correct the CHECK constraints of the table"],
+        )
+
+    @classmethod
+    def no_session(cls) -> Self:
+        """`db_persist` was called where no test of ours runs."""
+        return cls(
+            "db_persist has no session: no test runs that uses our fixtures",
+            remedies=[
+                "ask for the fixture db_persist, or give db_persist(graph, session=...)"
+            ],
+        )
+
+    @classmethod
+    def not_mapped(cls, value: object) -> Self:
+        """`db_persist` was given what no table holds."""
+        return cls(
+            f"{value!r} is no object of a mapped class, so it cannot be written",
+            remedies=["give an object of from_model(), or a list of them"],
         )

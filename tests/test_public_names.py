@@ -24,6 +24,7 @@ PACKAGES: Final = (
     "provisioning",
     "settings",
     "statements",
+    "strategies",
     "typing",
     "values",
 )

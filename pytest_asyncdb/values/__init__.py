@@ -2,7 +2,7 @@
 
 from pytest_asyncdb.values._candidates import passing
 from pytest_asyncdb.values._checks import Check, read_check
-from pytest_asyncdb.values._columns import domain_of
+from pytest_asyncdb.values._columns import checks_on, domain_of, text_of
 from pytest_asyncdb.values._domains import (
     Array,
     Choices,
@@ -29,8 +29,10 @@ __all__ = [
     "Octets",
     "Parent",
     "Text",
+    "checks_on",
     "domain_of",
     "facts_of",
     "passing",
     "read_check",
+    "text_of",
 ]

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import CheckConstraint, types
+from sqlalchemy.dialects import mysql
 from sqlalchemy.sql import sqltypes
 
 from pytest_asyncdb.errors import ValueUnknown
@@ -32,11 +33,17 @@ if TYPE_CHECKING:
 
     from pytest_asyncdb.values._checks import Check
 
-__all__ = ["checks_of", "domain_of", "text_of"]
+__all__ = ["checks_of", "checks_on", "domain_of", "text_of"]
 
 _DAY: Final = 86_400
 _YEARS: Final = 30 * 365
-_BITS: Final = ((types.SmallInteger, 15), (types.BigInteger, 63), (types.Integer, 31))
+_BITS: Final = (
+    (mysql.TINYINT, 7),
+    (mysql.MEDIUMINT, 23),
+    (types.SmallInteger, 15),
+    (types.BigInteger, 63),
+    (types.Integer, 31),
+)
 _EPOCH: Final = dt.datetime(2000, 1, 1)  # noqa: DTZ001 - made aware where a type is
 _FLOATS: Final = 1_000_000
 
@@ -46,16 +53,22 @@ def domain_of(column: Column[Any]) -> Domain:
 
     Raises `ValueUnknown` for a type of which nothing is known.
     """
-    checks = [
-        check
-        for text in map(text_of, checks_of(column.table))
-        for check in read_check(text) or ()
-        if check.column == column.name
-    ]
+    checks = checks_on(column)
     members = [check.members for check in checks if check.sign == "in"]
     if members:
         return Choices(column.name, _chosen(column.type, members[0]))
     return _domain(column.name, column.type, checks)
+
+
+def checks_on(column: Column[Any]) -> list[Check]:
+    """The simple checks of the table that speak of the column."""
+    table = getattr(column, "table", None)
+    return [
+        check
+        for text in map(text_of, checks_of(table) if table is not None else ())
+        for check in read_check(text) or ()
+        if check.column == column.name
+    ]
 
 
 def checks_of(table: Table) -> list[CheckConstraint]:
@@ -104,8 +117,10 @@ def _enum(name: str, kind: Any, _: list[Check]) -> Domain:
 
 def _integers(name: str, kind: Any, checks: list[Check]) -> Domain:
     bits = next(bits for known, bits in _BITS if isinstance(kind, known))
-    lowest = 0 if getattr(kind, "unsigned", False) else -(2**bits)
-    low, high = _bounds(checks, lowest, 2**bits - 1, 1)
+    unsigned = getattr(kind, "unsigned", False)
+    lowest = 0 if unsigned else -(2**bits)
+    highest = 2 ** (bits + 1) - 1 if unsigned else 2**bits - 1
+    low, high = _bounds(checks, lowest, highest, 1)
     return Grid(name, low, high, int)
 
 

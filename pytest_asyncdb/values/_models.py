@@ -61,6 +61,8 @@ class ModelFacts:
 
     `uniques` are groups of attributes that are different in each two rows; `checks`
     are constraints that say more than `read_check` reads, with their attributes.
+    `optional` are values that may be NULL or have a default in Python, and `relatives`
+    relationships to rows that need not be there.
     """
 
     attributes: tuple[Attribute, ...]
@@ -70,6 +72,8 @@ class ModelFacts:
     checks: tuple[tuple[CheckConstraint, frozenset[str]], ...]
     columns: dict[str, Any]
     """Every column, by the name of its attribute."""
+    optional: tuple[Attribute, ...] = ()
+    relatives: tuple[Parent, ...] = ()
 
 
 def facts_of(model: type[Any]) -> ModelFacts:
@@ -86,6 +90,7 @@ def facts_of(model: type[Any]) -> ModelFacts:
         if _is_needed(mapper, each) and each.key not in by_parents
     ]
     keys = {each.key: key for each in needed if (key := _key(mapper, each))}
+    taken = by_parents | keys.keys()
     return ModelFacts(
         attributes=tuple(
             Attribute(each.key, each.columns[0])
@@ -101,6 +106,12 @@ def facts_of(model: type[Any]) -> ModelFacts:
             found for table in mapper.tables for found in _unread(table, names)
         ),
         columns={name: column for column, name in names.items()},
+        optional=tuple(
+            Attribute(each.key, each.columns[0])
+            for each in mapper.column_attrs
+            if _is_optional(mapper, each) and each.key not in taken
+        ),
+        relatives=tuple(_relatives(mapper, names, taken)),
     )
 
 
@@ -128,6 +139,20 @@ def _needs_value(mapper: Mapper[Any], column: Any) -> bool:
     return not (filled_in or automatic)
 
 
+def _is_optional(mapper: Mapper[Any], prop: ColumnProperty[Any]) -> bool:
+    column: Any = prop.columns[0]
+    if not hasattr(column, "table") or column is mapper.polymorphic_on:
+        return False
+    filled_in = (
+        column.server_default is not None
+        or column.identity is not None
+        or column.computed is not None
+        or column is mapper.version_id_col
+    )
+    fixed = column.primary_key or column.foreign_keys
+    return not (filled_in or fixed) and (column.nullable or column.default is not None)
+
+
 # -------------------------------------------------------------------------- parents
 def _parents(mapper: Mapper[Any], names: dict[Any, str]) -> Iterator[Parent]:
     """Relationships that have to be set; of two for one column the first."""
@@ -137,6 +162,19 @@ def _parents(mapper: Mapper[Any], names: dict[Any, str]) -> Iterator[Parent]:
         if _is_required(mapper, each) and not columns & taken:
             taken |= columns
             yield Parent(each.key, each.mapper.class_, columns)
+
+
+def _relatives(
+    mapper: Mapper[Any], names: dict[Any, str], needed: frozenset[str]
+) -> Iterator[Parent]:
+    """Relationships that may be set; of two for one column the first."""
+    taken = set(needed)
+    for each in mapper.relationships:
+        if each.direction is MANYTOONE and not each.viewonly:
+            columns = frozenset(names[column] for column in each.local_columns)
+            if not columns & taken:
+                taken |= columns
+                yield Parent(each.key, each.mapper.class_, columns)
 
 
 def _is_required(mapper: Mapper[Any], each: RelationshipProperty[Any]) -> bool:
@@ -149,7 +187,7 @@ def _key(mapper: Mapper[Any], prop: ColumnProperty[Any]) -> Key | None:
     column: Any = prop.columns[0]
     for foreign in column.foreign_keys:
         for other in mapper.registry.mappers:
-            if foreign.column.table is other.local_table and other is not mapper:
+            if foreign.column.table is other.local_table and not mapper.isa(other):
                 name = other.get_property_by_column(foreign.column).key
                 return Key(prop.key, other.class_, name)
     return None

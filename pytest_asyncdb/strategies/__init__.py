@@ -1,0 +1,39 @@
+"""Hypothesis strategies of what a schema accepts: values of columns, rows of models.
+
+Names are loaded when they are asked for, so that the plugin can give `db_persist` a
+session without importing hypothesis.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from pytest_asyncdb.strategies._columns import (
+        from_column as from_column,
+        register_type as register_type,
+    )
+    from pytest_asyncdb.strategies._models import from_model as from_model
+    from pytest_asyncdb.strategies._persist import db_persist as db_persist
+
+_PLACES: Final = {
+    "db_persist": "_persist",
+    "from_column": "_columns",
+    "from_model": "_models",
+    "register_type": "_columns",
+}
+
+__all__ = ["db_persist", "from_column", "from_model", "register_type"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from the module that defines it (PEP 562)."""
+    if name not in _PLACES:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
