@@ -11,7 +11,7 @@ PYTEST = $(abspath $(VENV))/bin/python -m pytest -n $(WORKERS) $(OPTIONS)
 .PHONY: help demo test faults coverage lint typing docs check benchmark clean
 
 help:
-	@echo "make demo       the example's suite on SQLite and on an embedded PostgreSQL"
+	@echo "make demo       the examples' suites on SQLite and on an embedded PostgreSQL"
 	@echo "make test       the whole suite, on all that this machine has"
 	@echo "make faults     runs in which something dies, and runs of many workers (minutes)"
 	@echo "make check      lint, typing and test"
@@ -22,6 +22,7 @@ help:
 demo: $(VENV)/demo
 	cd examples/blog && $(PYTEST) --asyncdb=sqlite
 	cd examples/blog && $(PYTEST) --asyncdb=postgresql@embedded
+	cd examples/inventory && $(PYTEST) --asyncdb=sqlite
 
 test: $(VENV)/test
 	$(PYTEST)

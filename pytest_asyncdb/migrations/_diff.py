@@ -12,10 +12,9 @@ from pytest_asyncdb.migrations._names import split
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["WEIGHTS", "Difference", "Weight", "compare", "render"]
+__all__ = ["Difference", "Weight", "compare", "render"]
 
 Weight: TypeAlias = Literal["schema", "name", "spelling", "order"]
-WEIGHTS: Final[tuple[Weight, ...]] = ("schema", "name", "spelling", "order")
 _COUNTING: Final = ("schema", "name")
 _RENAMED: Final = ("constraint", "index", "trigger", "policy")
 _CONTAINERS: Final = (

@@ -145,7 +145,6 @@ def render_sql(config: Config, *, url: URL, revisions: str = "heads") -> str:
             as_sql=True,
             destination_rev=revisions,
             output_buffer=buffer,
-            dialect_name=None,
         )
         with _plain(), environment, _told(script):
             script.run_env()

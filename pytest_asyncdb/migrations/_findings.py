@@ -80,8 +80,6 @@ class Report:
     """Roles and tablespaces that are there now, and were not before."""
     stopped: str | None = None
     """Why head was not reached."""
-    addresses: tuple[str, ...] = ()
-    """What env.py would have connected to."""
 
 
 _HEAD = ("revision", "message", "up ms", "down ms", "findings")

@@ -47,8 +47,6 @@ class Redirect:
     url: URL
     begun: weakref.WeakSet[RootTransaction] = field(default_factory=weakref.WeakSet)
     """Transactions that were begun by name, not by the first statement."""
-    addresses: list[str] = field(default_factory=list)
-    """What engines would have connected to, in the order of their connections."""
     _pools: weakref.WeakKeyDictionary[Engine, NullPool] = field(
         default_factory=weakref.WeakKeyDictionary
     )
@@ -62,7 +60,6 @@ class Redirect:
         pool = engine.pool
         if getattr(pool._creator, "__module__", None) != "sqlalchemy.engine.create":
             raise RedirectRefused.creator(_shown(engine.url))
-        self.addresses.append(_shown(engine.url))
         return self._pool(engine).connect()
 
     def check(self, dialect: Any) -> None:  # noqa: ANN401  (one of any product)

@@ -13,6 +13,7 @@ import contextvars
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -73,14 +74,19 @@ async def watched(engine: AsyncEngine) -> AsyncIterator[None]:
 
 
 async def _watch(engine: AsyncEngine, found: list[str]) -> None:
-    probe, cancel = _PROBES[engine.dialect.name]
     while True:
         await asyncio.sleep(PATIENCE)
-        async with engine.connect() as connection:
-            rows = (await connection.execute(text(probe.replace(":", "\\:")))).all()
-            for pid, waits, holds in rows:
-                found += [f"waits: {_shown(waits)}", f"holds: {_shown(holds)}"]
-                await connection.execute(text(cancel.format(int(pid))))
+        # A walk may be about to make the database anew, which ends this session too.
+        with contextlib.suppress(SQLAlchemyError, OSError):
+            await _look(engine, found)
+
+
+async def _look(engine: AsyncEngine, found: list[str]) -> None:
+    probe, cancel = _PROBES[engine.dialect.name]
+    async with engine.connect() as connection:
+        for pid, waits, holds in (await connection.execute(text(probe))).all():
+            found += [f"waits: {_shown(waits)}", f"holds: {_shown(holds)}"]
+            await connection.execute(text(cancel.format(int(pid))))
 
 
 def _shown(statement: str | None) -> str:

@@ -184,6 +184,18 @@ def test_a_migration_that_commits_by_itself(pg_project: Project) -> None:
     assert None is not report.head
 
 
+def test_the_watch_is_not_in_the_way_of_a_new_database(
+    pg_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its session may be ended while it looks who waits for whom."""
+    monkeypatch.setattr("pytest_asyncdb.migrations._watch.PATIENCE", 0.0)
+    for name in ("a1", "b1", "c1", "d1"):
+        pg_project.revision(name, f"CREATE TABLE {name} (id INTEGER)", "SELECT 1")
+    report = pg_project.runner().report()
+
+    assert [2, 2, 2, 2] == [len(each.failures) for each in report.results.values()]
+
+
 def test_what_is_left_on_the_server_is_told(pg_project: Project) -> None:
     """A role belongs to no database."""
     pg_project.revision("a1", "CREATE ROLE writer", "SELECT 1")
