@@ -45,10 +45,12 @@ def _new(isolation: Isolation) -> Recorder:
 
 
 def _is_isolated(connection: Connection) -> bool:
-    """Whether its transactions are those of the running test."""
+    """Whether its transactions are those of the running test, however isolated."""
     from pytest_asyncdb.isolation._connection import SandboxConnection
+    from pytest_asyncdb.isolation._ferry import FerriedConnection
 
-    return isinstance(connection.connection.dbapi_connection, SandboxConnection)
+    kinds = (SandboxConnection, FerriedConnection)
+    return isinstance(connection.connection.dbapi_connection, kinds)
 
 
 # ------------------------------------------------------------------ loads in a loop

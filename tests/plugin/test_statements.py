@@ -65,9 +65,12 @@ def project(project: Project) -> Project:
     return project
 
 
+@pytest.mark.parametrize("isolation", ["sandbox", "commit"])
 @DATABASES
-def test_statements_of_the_test_are_counted(project: Project, database: str) -> None:
-    """Not those of the sandbox, nor what was sent before the fixture."""
+def test_statements_of_the_test_are_counted(
+    project: Project, database: str, isolation: str
+) -> None:
+    """Not those of the isolation, nor what was sent before the fixture."""
     project.test(
         ROWS,
         """
@@ -83,8 +86,9 @@ def test_statements_of_the_test_are_counted(project: Project, database: str) -> 
             assert 5 == len(db_statements.log)
     """,
     )
+    options = (f"--asyncdb={database}", f"--asyncdb-isolation={isolation}")
 
-    project.run(f"--asyncdb={database}").assert_outcomes(passed=1)
+    project.run(*options).assert_outcomes(passed=1)
 
 
 def test_an_engine_of_the_application_is_recorded(project: Project) -> None:
