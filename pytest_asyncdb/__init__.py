@@ -97,6 +97,7 @@ if TYPE_CHECKING:
         Plans as Plans,
         Recorder as Recorder,
         Statement as Statement,
+        answer as answer,
         record as record,
     )
     from pytest_asyncdb.typing import (
@@ -193,6 +194,7 @@ _PLACES: Final = {
         "Plans",
         "Recorder",
         "Statement",
+        "answer",
         "record",
     ),
     "typing": (
@@ -274,6 +276,7 @@ __all__ = [
     "WriteOutsideTest",
     "WrongSource",
     "__version__",
+    "answer",
     "backend_names",
     "get_backend",
     "mask",

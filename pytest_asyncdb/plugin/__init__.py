@@ -243,4 +243,4 @@ def pytest_runtest_makereport(
     _report.shorten(call)
     report = yield
     _report.explain(call, report, suite_of(item.config).overrides)
-    return _factories.with_seed(item, report)
+    return _factories.with_seed(item, _statements.with_answer(call, report))
