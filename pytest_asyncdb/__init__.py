@@ -117,6 +117,7 @@ if TYPE_CHECKING:
         Plans as Plans,
         Recorder as Recorder,
         Statement as Statement,
+        answer as answer,
         record as record,
     )
     from pytest_asyncdb.strategies import (
@@ -239,6 +240,7 @@ _PLACES: Final = {
         "Plans",
         "Recorder",
         "Statement",
+        "answer",
         "record",
     ),
     "strategies": (
@@ -342,6 +344,7 @@ __all__ = [
     "WriteOutsideTest",
     "WrongSource",
     "__version__",
+    "answer",
     "backend_names",
     "db_persist",
     "from_column",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_asyncdb.plugin._databases import WorkerDatabase
     from pytest_asyncdb.statements import Loop, Recorder
 
-__all__ = ["calling", "db_statements"]
+__all__ = ["calling", "db_statements", "with_answer"]
 
 _RECORDER: Final = pytest.StashKey["Recorder"]()
 
@@ -93,3 +93,18 @@ def _tell(item: pytest.Item, loops: Sequence[Loop], *, fails: bool) -> None:
     if fails:
         raise found
     item.warn(NPlusOneWarning(str(found)))
+
+
+# -------------------------------------------------------------------------- errors
+def with_answer(
+    call: pytest.CallInfo[Any], report: pytest.TestReport
+) -> pytest.TestReport:
+    """The report; of a test that SQLAlchemy's error failed, also what it means."""
+    error = call.excinfo.value if call.excinfo is not None else None
+    if report.failed and type(error).__module__.startswith("sqlalchemy."):
+        from pytest_asyncdb.statements import answer
+
+        text = answer(error) if error is not None else None
+        if text is not None:
+            report.sections.append(("asyncdb: what happened", text))
+    return report

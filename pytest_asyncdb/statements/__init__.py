@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_asyncdb.statements._answers import answer
 from pytest_asyncdb.statements._budget import Expectation
 from pytest_asyncdb.statements._loops import Loop
 from pytest_asyncdb.statements._plans import Plan, Plans
@@ -16,5 +17,6 @@ __all__ = [
     "Plans",
     "Recorder",
     "Statement",
+    "answer",
     "record",
 ]

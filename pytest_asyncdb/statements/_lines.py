@@ -5,6 +5,7 @@ from __future__ import annotations
 import site
 import sys
 import sysconfig
+import traceback
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -16,11 +17,11 @@ from pytest_asyncdb.statements._statement import Line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import CodeType, FrameType
+    from types import CodeType, FrameType, TracebackType
 
     from greenlet import greenlet
 
-__all__ = ["Way", "way"]
+__all__ = ["Way", "line_of", "way"]
 
 _PACKAGE: Final = str(Path(__file__).parents[1])
 _FACTORIES: Final = str(Path(_PACKAGE, "factories"))
@@ -50,14 +51,27 @@ def way() -> Way:
     for frame in _frames():
         code = frame.f_code
         flushes = flushes or code is _FLUSH
-        owner = _owner(code)
+        owner = _owner(code.co_filename)
         factory = factory or owner == "factory"
         if owner == "application":
-            # A comprehension or a lambda is named by the function that it stands in.
-            function = code.co_qualname.partition(".<locals>.<")[0]
-            line = Line(code.co_filename, frame.f_lineno, function)
-            return Way(line, flushes, factory)
+            return Way(_line(code, frame.f_lineno), flushes, factory)
     return Way(None, flushes, factory)
+
+
+def line_of(tb: TracebackType | None) -> Line | None:
+    """The innermost line of the application in a traceback."""
+    lines = [
+        _line(frame.f_code, number)
+        for frame, number in traceback.walk_tb(tb)
+        if _owner(frame.f_code.co_filename) == "application"
+    ]
+    return lines[-1] if lines else None
+
+
+def _line(code: CodeType, number: int) -> Line:
+    """A comprehension or a lambda is named by the function that it stands in."""
+    function = code.co_qualname.partition(".<locals>.<")[0]
+    return Line(code.co_filename, number, function)
 
 
 def _frames() -> Iterator[FrameType]:
@@ -73,8 +87,8 @@ def _frames() -> Iterator[FrameType]:
 
 
 @lru_cache(maxsize=4096)
-def _owner(code: CodeType) -> str:
-    name = code.co_filename
+def _owner(name: str) -> str:
+    """Whose the file of that name is; to hash the code itself would cost more."""
     if name.startswith(_PACKAGE):
         return "factory" if name.startswith(_FACTORIES) else "package"
     if name.startswith((*_INSTALLED, "<")):

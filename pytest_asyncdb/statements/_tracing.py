@@ -14,7 +14,9 @@ from pytest_asyncdb.statements._statement import Origin
 if TYPE_CHECKING:
     from sqlalchemy.orm import InstanceState, ORMExecuteState, QueryContext
 
-__all__ = ["ORIGIN", "start", "stop"]
+    from pytest_asyncdb.statements._statement import Line
+
+__all__ = ["ORIGIN", "loaded_at", "start", "stop"]
 
 ORIGIN: Final = "asyncdb_origin"
 
@@ -40,6 +42,11 @@ class _Tracing:
             event.remove(Session, "do_orm_execute", self._executing)
             event.remove(Mapper, "load", self._loaded)
             self._loaded_by.clear()
+
+    def loaded_at(self, state: InstanceState[Any]) -> Line | None:
+        """The line whose query has loaded an object; None where that is not known."""
+        origin = self._loaded_by.get(state)
+        return origin.line if origin is not None else None
 
     def _executing(self, state: ORMExecuteState) -> None:
         """The session is about to execute: say why in its execution options."""
@@ -67,3 +74,4 @@ class _Tracing:
 _tracing: Final = _Tracing()
 start: Final = _tracing.start
 stop: Final = _tracing.stop
+loaded_at: Final = _tracing.loaded_at

@@ -258,6 +258,34 @@ def test_plans_in_a_sandbox(project: Project, database: str) -> None:
     project.run(f"--asyncdb={database}").assert_outcomes(passed=2)
 
 
+@DATABASES
+def test_a_lazy_load_that_nothing_awaits(project: Project, database: str) -> None:
+    """Below the traceback stands which attribute it was, and what helps."""
+    project.test(
+        ROWS,
+        """
+        async def test_lazy(rows, db_sessionmaker, db_statements):
+            async with db_sessionmaker() as session:
+                for user in await app.users(session):
+                    assert user.posts
+
+        async def test_near(rows, db_session):
+            raise ValueError("greenlet_spawn has not been called; can't call await_()")
+    """,
+    )
+    result = project.run(f"--asyncdb={database}")
+
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "*- asyncdb: what happened -*",
+            "User.posts was loaded lazily at test_it.py:* in test_lazy, in code that*",
+            "*add .options(selectinload(User.posts)) to the query of User at app.py:7*",
+        ]
+    )
+    assert 1 == str(result.stdout).count("asyncdb: what happened")
+
+
 def test_loads_in_a_loop_are_warned_of(project: Project) -> None:
     """By the ini file, too; without it nobody looks."""
     project.test(
