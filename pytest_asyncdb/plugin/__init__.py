@@ -316,6 +316,4 @@ def pytest_runtest_makereport(
         suite.started.failed()
     _report.explain(call, report, suite.overrides)
     _report.show_changes(suite, report)
-    return _factories.with_seed(item, report)
-    _report.explain(call, report, suite_of(item.config).overrides)
     return _factories.with_seed(item, _statements.with_answer(call, report))
