@@ -16,6 +16,7 @@ __all__ = [
     "DatabaseRefused",
     "DriverMissing",
     "EngineRefused",
+    "ExamplesRefused",
     "FactoryRefused",
     "FinishedTest",
     "IsolationError",
@@ -321,6 +322,22 @@ class EngineRefused(IsolationError):
         return cls(
             "this process was forked from the one that runs the test",
             remedies=["start a new process instead, and let it make its own engine"],
+        )
+
+
+class ExamplesRefused(IsolationError):
+    """The examples of a test could not all begin in the same state."""
+
+    @classmethod
+    def connections(cls, held: Sequence[str]) -> Self:
+        """Fixtures hold these connections, with whatever they have done on them."""
+        return cls(
+            "a fixture has a connection open that all examples of the test would share",
+            tried=[f"a connection of {each}" for each in held],
+            remedies=[
+                "let the fixture close its session or connection before it yields",
+                "write by the fixture db_session, which is committed for it",
+            ],
         )
 
 

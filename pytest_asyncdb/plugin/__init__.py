@@ -6,6 +6,7 @@ until a project configures something of ours or a test asks for one of our fixtu
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import pytest
@@ -17,6 +18,7 @@ from pytest_asyncdb.plugin._fixtures import (
     _isolation,
     asyncdb,
     db_engine,
+    db_persist,
     db_run,
     db_session,
     db_sessionmaker,
@@ -55,6 +57,7 @@ __all__ = [
     "asyncdb_target",
     "asyncdb_template_key",
     "db_engine",
+    "db_persist",
     "db_run",
     "db_session",
     "db_sessionmaker",
@@ -206,6 +209,21 @@ def pytest_fixture_setup(
     if fixturedef.scope == "function":
         return (yield)
     with _lifecycle.wide_fixture(fixturedef, request):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Isolate each example of a property-based test.
+
+    Before Hypothesis looks at the test's fixtures, and before anybody runs coroutines.
+    """
+    __tracebackhide__ = True
+    if "hypothesis" not in sys.modules:
+        return (yield)
+    from pytest_asyncdb.plugin._hypothesis import isolated_examples
+
+    with isolated_examples(item):
         return (yield)
 
 
