@@ -21,6 +21,7 @@ __all__ = [
     "DriverMissing",
     "EngineRefused",
     "EnvironmentFailed",
+    "ExamplesRefused",
     "FactoryProblems",
     "FactoryRefused",
     "FinishedTest",
@@ -1915,4 +1916,31 @@ class StrategyRefused(AsyncDBError):
         return cls(
             f"{value!r} is no object of a mapped class, so it cannot be written",
             remedies=["give an object of from_model(), or a list of them"],
+        )
+
+
+class ExamplesRefused(IsolationError):
+    """The examples of a test could not all begin in the same state."""
+
+    @classmethod
+    def real_commits(cls, test: str) -> Self:
+        """What one example has committed, the next one would find."""
+        return cls(
+            f"the examples of {test} would see each other: it commits for real",
+            remedies=[
+                'isolate the test by @pytest.mark.asyncdb(isolation="sandbox")',
+                "or draw what it needs without @given, as one example",
+            ],
+        )
+
+    @classmethod
+    def connections(cls, held: Sequence[str]) -> Self:
+        """Fixtures hold these connections, with whatever they have done on them."""
+        return cls(
+            "a fixture has a connection open that all examples of the test would share",
+            tried=[f"a connection of {each}" for each in held],
+            remedies=[
+                "let the fixture close its session or connection before it yields",
+                "write by the fixture db_session, which is committed for it",
+            ],
         )

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
+from pytest_asyncdb.errors import ExamplesRefused
 from pytest_asyncdb.isolation._capture import Birth, Capture, birth
 from pytest_asyncdb.isolation._changes import read
 from pytest_asyncdb.isolation._checks import leaks, tasks
@@ -91,6 +92,7 @@ class Isolation:
         self._untouched: Contents | None = None
         self._is_worn = False
         """Whether sandboxes have drawn from sequences, which no rollback undoes."""
+        self._lent: list[Any] = []
         self._members.adopt(self.engine.sync_engine, blocking=False)
         self._members.adopt(self.sync_engine, blocking=True)
 
@@ -207,6 +209,58 @@ class Isolation:
         capture.forget()
         return findings if sandbox.failure is not None else left + findings
 
+    # ------------------------------------------------------------------ examples
+    def settle(self) -> None:
+        """Before the first of several examples: what fixtures wrote is their start.
+
+        Raises ExamplesRefused for connections of theirs that are still open, and where
+        the test commits for real.
+        """
+        test = self._capture.sandbox
+        if test is not None and not test.is_shared:
+            raise ExamplesRefused.real_commits(test.name)
+        for session in self._lent:
+            if session.in_transaction():
+                if isinstance(session, AsyncSession):
+                    self.run(session.commit)
+                else:
+                    session.commit()
+        self._close_lent()
+        held = [
+            f"{engine}, taken at {place}" for engine, place in self._capture.leaked()
+        ]
+        if held:
+            raise ExamplesRefused.connections(held)
+
+    @contextlib.contextmanager
+    def example(self, name: str) -> Iterator[list[Finding]]:
+        """Around one example: what it writes vanishes, and the test goes on.
+
+        The list is filled when it ends.
+        """
+        test = self._capture.sandbox
+        findings: list[Finding] = []
+        outer = test if isinstance(test, Sandbox) else None
+        inner = Sandbox(self._link, name, inside=outer)
+        current_transaction.set(None)
+        with self._capture.aside():
+            self._capture.sandbox = inner
+            try:
+                yield findings
+            finally:
+                self._close_lent()
+                findings += leaks(self._capture.leaked())
+                findings += tasks(self._capture.running())
+                findings += inner.close()
+                self._capture.forget()
+                self._capture.sandbox = test
+                current_transaction.set(None)
+
+    def _close_lent(self) -> None:
+        with self._capture.forgiving():
+            for session in self._lent:
+                getattr(session, "sync_session", session).close()
+
     @contextlib.contextmanager
     def outside(self, what: str) -> Iterator[None]:
         """While a fixture wider than a function is set up or torn down."""
@@ -287,8 +341,14 @@ class Isolation:
             return _run(fn, args)
         return _in_thread(fn, args)
 
+    def lend(self, session: T) -> T:
+        """A fixture's session; it is closed after each example, and can go on."""
+        self._lent.append(session)
+        return session
+
     def close_session(self, session: Any) -> None:
         """Close a fixture's session; uncommitted work in it is no leak."""
+        self._lent = [each for each in self._lent if each is not session]
         sync_session = getattr(session, "sync_session", session)
         with self._capture.forgiving():
             sync_session.close()

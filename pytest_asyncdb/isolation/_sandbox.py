@@ -55,12 +55,20 @@ class Sandbox:
 
     With `outside` it is what stands between tests, named by what is being done: reads
     pass, writes are refused. `forgiving` is true while the plugin closes what it
-    opened.
+    opened. One that is `inside` of another is an example of its test: it goes back to a
+    savepoint.
     """
 
     is_shared = True
 
-    def __init__(self, link: Link, name: str, *, outside: bool = False) -> None:
+    def __init__(
+        self,
+        link: Link,
+        name: str,
+        *,
+        outside: bool = False,
+        inside: Sandbox | None = None,
+    ) -> None:
         self.link = link
         self.name = name
         self._outside = name if outside else None
@@ -69,8 +77,12 @@ class Sandbox:
         self.failure: IsolationError | None = None
         self.traces = Traces(resets=bool(link.driver.after_rollback))
         self.has_begun = False
+        self._inside = inside
         self._settings = Settings()
         self._locals = Locals()
+        if inside is not None:
+            self._settings, self._locals = inside._settings, inside._locals  # noqa: SLF001
+            self.traces.defers = inside.traces.defers
         self._root = f"asyncdb_{_RUN}_{next(_numbers)}"
         self._stack = Stack(f"{self._root}_")
         self._writers = Writers(self._stack, link.lock)
@@ -211,12 +223,21 @@ class Sandbox:
 
     def _travelling(self, settings: Mapping[str, str]) -> list[str]:
         """The control statements that have to be sent before the next real one."""
-        controls = [] if self.has_begun else ["BEGIN", f"SAVEPOINT {self._root}"]
+        return self._due() + self._settings.statements(settings)
+
+    def _due(self) -> list[str]:
+        """Those that begin the test or the example, and what is pending."""
+        controls = [] if self.has_begun else self._first()
         self.has_begun = True
         pending, self._stack.pending = self._stack.pending, []
         if any(control.startswith("ROLLBACK") for control in pending):
             self._settings.unknown()
-        return controls + pending + self._settings.statements(settings)
+        return controls + pending
+
+    def _first(self) -> list[str]:
+        outer = self._inside
+        before = ["BEGIN"] if outer is None else outer._due()  # noqa: SLF001
+        return [*before, f"SAVEPOINT {self._root}"]
 
     def _admit(self, transaction: Transaction) -> None:
         """Refuse what may not be sent any more. Under the lock."""
@@ -387,7 +408,7 @@ class Sandbox:
         with self.link.lock:
             self._end_abandoned()
             self._stack.give_way(None)
-            if not self._stack.is_empty():
+            if self._inside is not None or not self._stack.is_empty():
                 return False
             controls, self._stack.pending = [*self._stack.pending, "COMMIT"], []
             self.has_begun = False
@@ -401,7 +422,9 @@ class Sandbox:
         with self.link.lock:
             self.over = True
         findings = list(self._in_flight())
-        if self.has_begun or self.traces:
+        if self._inside is not None:
+            self._step_back(self._inside)
+        elif self.has_begun or self.traces:
             self._roll_back()
         if self.failure is not None:
             findings.append(Finding(fatal=True, text=str(self.failure)))
@@ -442,6 +465,21 @@ class Sandbox:
             link.replace_database()
         elif self.traces.sticky or (self.traces.schema and link.driver.keeps_plans):
             link.forget()
+
+    def _step_back(self, test: Sandbox) -> None:
+        """Undo an example; where that cannot be, its whole test is over."""
+        test.traces.add(self.traces)
+        controls = [
+            f"{verb} SAVEPOINT {self._root}" for verb in ("ROLLBACK TO", "RELEASE")
+        ]
+        try:
+            if self.has_begun and not isinstance(self.failure, SandboxBroken):
+                self.link.block(lambda: self.link.send(controls))
+        except Exception as error:  # noqa: BLE001
+            self._fail(SandboxBroken.ended_by(f"not known; the end: {_reason(error)}"))
+        self._settings.unknown()
+        if isinstance(self.failure, SandboxBroken):
+            test._fail(self.failure)
 
     def _send_rollback(self) -> None:
         driver, controls = self.link.driver, []

@@ -37,6 +37,13 @@ class Traces:
         self.schema |= text.defines
         self.defers |= text.defers
 
+    def add(self, other: Traces) -> None:
+        """Those of an example, which outlast it."""
+        self.session |= other.session
+        self.sticky |= other.sticky
+        self.schema |= other.schema
+        self.pragmas += other.pragmas
+
     def __bool__(self) -> bool:
         return self.session or self.sticky or self.committed
 

@@ -6,6 +6,8 @@ until a project configures something of ours or a test asks for one of our fixtu
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import pytest
@@ -27,6 +29,7 @@ from pytest_asyncdb.plugin._fixtures import (
     asyncdb,
     db_changes,
     db_engine,
+    db_persist,
     db_run,
     db_session,
     db_sessionmaker,
@@ -78,6 +81,7 @@ __all__ = [
     "db_changes",
     "db_engine",
     "db_migrations",
+    "db_persist",
     "db_run",
     "db_session",
     "db_sessionmaker",
@@ -276,11 +280,19 @@ def pytest_fixture_setup(
         return (yield)
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Look for objects that the test loads one after the other."""
+    """Isolate each example of a property-based test; look for loads in a loop.
+
+    Before Hypothesis looks at the test's fixtures, and before anybody runs coroutines.
+    """
     __tracebackhide__ = True
-    with _statements.calling(item):
+    with contextlib.ExitStack() as stack:
+        if "hypothesis" in sys.modules:
+            from pytest_asyncdb.plugin._hypothesis import isolated_examples
+
+            stack.enter_context(isolated_examples(item))
+        stack.enter_context(_statements.calling(item))
         return (yield)
 
 

@@ -13,6 +13,7 @@ import pytest
 from pytest_asyncdb.factories._registration import registrations, set_maker
 from pytest_asyncdb.factories._running import begin_test, running_test
 from pytest_asyncdb.plugin._suite import suite_of
+from pytest_asyncdb.strategies._running import offer_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "begin",
+    "begin_example",
     "hand_seed",
     "offer",
     "running_name",
@@ -74,7 +76,17 @@ def offer(request: pytest.FixtureRequest, isolation: Isolation) -> None:
     """Let factories use the session of the test that `request` belongs to."""
     test = running_test()
     if test is not None and test.host is None:
-        test.host = _Host(request, isolation)
+        test.host = host = _Host(request, isolation)
+        offer_session(lambda: host.session)
+
+
+def begin_example(item: pytest.Item) -> None:
+    """Let an example of the test begin its sequences and random values again."""
+    test = running_test()
+    begin(item)
+    again = running_test()
+    if test is not None and again is not None:
+        again.host = test.host
 
 
 # ------------------------------------------------------------------------- the seed

@@ -37,6 +37,7 @@ __all__ = [
     "asyncdb",
     "db_changes",
     "db_engine",
+    "db_persist",
     "db_run",
     "db_session",
     "db_sessionmaker",
@@ -198,7 +199,7 @@ def db_session(
     """An `AsyncSession` in the test's isolation; objects do not expire at commit."""
     __tracebackhide__ = True
     isolation = isolation_of(request, _asyncdb_database)
-    session = isolation.sessionmaker()
+    session = isolation.lend(isolation.sessionmaker())
     yield session
     isolation.close_session(session)
 
@@ -210,7 +211,9 @@ def db_sync_session(
     """A `Session` for sync code, in the same transaction and on the same driver."""
     __tracebackhide__ = True
     isolation = isolation_of(request, _asyncdb_database)
-    session = _sync_session(isolation, _asyncdb_database.session_options)
+    session = isolation.lend(
+        _sync_session(isolation, _asyncdb_database.session_options)
+    )
     yield session
     isolation.close_session(session)
 
@@ -244,3 +247,15 @@ def db_changes(
     """What the test has changed so far, as rows; to be called and awaited."""
     __tracebackhide__ = True
     return isolation_of(request, _asyncdb_database).changes
+
+
+@pytest.fixture
+def db_persist(
+    request: pytest.FixtureRequest, _asyncdb_database: WorkerDatabase
+) -> Callable[..., Any]:
+    """Writes what a strategy drew, an object or a list, by the test's session."""
+    __tracebackhide__ = True
+    isolation_of(request, _asyncdb_database)
+    from pytest_asyncdb.strategies import db_persist as persist
+
+    return persist

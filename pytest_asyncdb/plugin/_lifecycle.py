@@ -12,6 +12,7 @@ import pytest
 from pytest_asyncdb.factories._running import end_test
 from pytest_asyncdb.plugin import _factories
 from pytest_asyncdb.plugin._suite import suite_of
+from pytest_asyncdb.strategies._running import offer_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,7 @@ __all__ = [
     "audited_mode",
     "begin",
     "begin_late",
+    "current_database",
     "end",
     "is_requested",
     "note_verdict",
@@ -143,6 +145,7 @@ def end(item: pytest.Item) -> Iterator[None]:
         yield
     finally:
         end_test()
+        offer_session(None)
         suite.end_watch()
         findings = suite.started.end() if suite.started is not None else []
         mode = item.stash.get(_MODE, None)
@@ -190,5 +193,10 @@ def _database_of(
     """The running test's database, if the fixture is not one of ours."""
     if fixturedef.func.__module__.startswith(_OURS):
         return None
-    started = suite_of(request.config).started
+    return current_database(request.config)
+
+
+def current_database(config: pytest.Config) -> WorkerDatabase | None:
+    """The running test's database, if it is isolated."""
+    started = suite_of(config).started
     return started.current if started is not None else None
