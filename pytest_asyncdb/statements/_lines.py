@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import sqlalchemy
 from greenlet import getcurrent
 from sqlalchemy.orm import Session
 
@@ -29,6 +30,7 @@ _INSTALLED: Final = tuple(
     {
         *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
         *site.getsitepackages(),
+        str(Path(sqlalchemy.__file__).parent),
         *([site.getusersitepackages()] if site.ENABLE_USER_SITE else []),
     }
 )
