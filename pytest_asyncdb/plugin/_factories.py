@@ -13,7 +13,6 @@ import pytest
 from pytest_asyncdb.factories._registration import registrations, set_maker
 from pytest_asyncdb.factories._running import begin_test, running_test
 from pytest_asyncdb.plugin._suite import suite_of
-from pytest_asyncdb.strategies._running import offer_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping
@@ -76,8 +75,16 @@ def offer(request: pytest.FixtureRequest, isolation: Isolation) -> None:
     """Let factories use the session of the test that `request` belongs to."""
     test = running_test()
     if test is not None and test.host is None:
-        test.host = host = _Host(request, isolation)
-        offer_session(lambda: host.session)
+        test.host = _Host(request, isolation)
+        from pytest_asyncdb.strategies._running import offer_session
+
+        offer_session(_session)
+
+
+def _session() -> AsyncSession | None:
+    """The running test's, if that is isolated."""
+    test = running_test()
+    return None if test is None or test.host is None else test.host.session
 
 
 def begin_example(item: pytest.Item) -> None:

@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RunDatabase",
+    "_persist",
     "asyncdb",
     "db_changes",
     "db_engine",
-    "db_persist",
     "db_run",
     "db_session",
     "db_sessionmaker",
@@ -249,8 +249,8 @@ def db_changes(
     return isolation_of(request, _asyncdb_database).changes
 
 
-@pytest.fixture
-def db_persist(
+@pytest.fixture(name="db_persist")  # the function of that name is the library's
+def _persist(
     request: pytest.FixtureRequest, _asyncdb_database: WorkerDatabase
 ) -> Callable[..., Any]:
     """Writes what a strategy drew, an object or a list, by the test's session."""

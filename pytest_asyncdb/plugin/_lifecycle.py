@@ -12,7 +12,6 @@ import pytest
 from pytest_asyncdb.factories._running import end_test
 from pytest_asyncdb.plugin import _factories
 from pytest_asyncdb.plugin._suite import suite_of
-from pytest_asyncdb.strategies._running import offer_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,7 +144,6 @@ def end(item: pytest.Item) -> Iterator[None]:
         yield
     finally:
         end_test()
-        offer_session(None)
         suite.end_watch()
         findings = suite.started.end() if suite.started is not None else []
         mode = item.stash.get(_MODE, None)

@@ -323,11 +323,15 @@ class _Drawing:
 
 
 def _by_columns(blueprint: _Blueprint, values: Mapping[str, Any]) -> dict[str, Any]:
-    """What tells rows apart where an object is given for its key."""
+    """What tells rows apart where an object is given for its key.
+
+    A parent that is needed and given as None will be set later: all may have the same.
+    """
+    needed = [each for each in blueprint.parents if each.name in values]
+    given = [each for each in blueprint.relatives if values.get(each.name) is not None]
     return {
         column: id(values[each.name])
-        for each in (*blueprint.parents, *blueprint.relatives)
-        if values.get(each.name) is not None
+        for each in (*needed, *given)
         for column in each.columns
     }
 

@@ -13,17 +13,18 @@ if TYPE_CHECKING:
 
 __all__ = ["offer_session", "session_of_test"]
 
-_offered: Callable[[], AsyncSession] | None = None
+_offered: Callable[[], AsyncSession | None] | None = None
 
 
-def offer_session(find: Callable[[], AsyncSession] | None) -> None:
-    """Let `db_persist` use what `find` gives; None between tests."""
+def offer_session(find: Callable[[], AsyncSession | None]) -> None:
+    """Let `db_persist` use what `find` gives, which is None between tests."""
     global _offered  # noqa: PLW0603
     _offered = find
 
 
 def session_of_test() -> AsyncSession:
     """The running test's. Raises StrategyRefused where none runs."""
-    if _offered is None:
+    session = _offered() if _offered is not None else None
+    if session is None:
         raise StrategyRefused.no_session()
-    return _offered()
+    return session

@@ -176,6 +176,15 @@ def test_children_may_be_given_with_their_parent() -> None:
     assert [customer] == [order.customer for order in customer.orders]
 
 
+def test_children_whose_parent_is_set_later_may_all_have_the_same() -> None:
+    """So they are unique as if they had."""
+    orders = find(
+        st.lists(from_model(Order, customer=None), min_size=2), lambda _: True
+    )
+
+    assert {0, 1} == {order.number for order in orders}
+
+
 class _Plain(MappedAsDataclass, DeclarativeBase):
     """Models that are dataclasses."""
 
