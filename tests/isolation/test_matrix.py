@@ -74,6 +74,7 @@ def world(
         if kind not in known:
             schema = _WORLDS[kind][0]
             database = databases.get(kind, *schema)
+            database.replace()  # sequences of a sandbox that was there before go on
             untouched = dump(database)
             isolation = isolations.make(kind, extra=schema)
             known[kind] = World(isolation, app_of(database), database, untouched)
