@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, find, given, settings
 from sqlalchemy import NullPool, StaticPool, event
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
@@ -15,7 +15,7 @@ from pytest_asyncdb.settings import parse_target
 from tests.strategies.shop import Base
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from hypothesis.strategies import SearchStrategy
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -25,6 +25,14 @@ KINDS: Final = {
     "postgresql": "postgresql+asyncpg:18@embedded",
     "mariadb": "mariadb+asyncmy@local",
 }
+
+
+def minimal(
+    strategy: SearchStrategy[Any], condition: Callable[[Any], bool] = lambda _: True
+) -> Any:
+    """The simplest value that meets the condition, the same one in each run."""
+    same = settings(database=None, deadline=None, derandomize=True)
+    return find(strategy, condition, settings=same)
 
 
 def drawn(strategy: SearchStrategy[Any], count: int = 50) -> list[Any]:

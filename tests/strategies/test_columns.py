@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import find, strategies as st
+from hypothesis import strategies as st
 from sqlalchemy import (
     ARRAY,
     JSON,
@@ -35,7 +35,7 @@ from sqlalchemy.types import UserDefinedType
 
 from pytest_asyncdb.errors import StrategyRefused
 from pytest_asyncdb.strategies import from_column, register_type
-from tests.strategies.conftest import drawn
+from tests.strategies.conftest import drawn, minimal
 from tests.strategies.shop import Customer
 
 
@@ -86,7 +86,7 @@ def _column(kind: Any, *checks: str, nullable: bool = False) -> Column[Any]:
 )
 def test_each_type_shrinks_to_its_simplest_value(kind: Any, simplest: Any) -> None:
     """Zero, nothing, the first of January 2000."""
-    found = find(from_column(_column(kind)), lambda _: True)
+    found = minimal(from_column(_column(kind)))
 
     assert simplest == found
     assert type(simplest) is type(found)
@@ -96,8 +96,8 @@ def test_null_comes_first_where_a_column_accepts_it() -> None:
     """A failing example has no more values than it needs."""
     column = _column(Integer(), nullable=True)
 
-    assert find(from_column(column), lambda _: True) is None
-    assert 0 == find(from_column(column), lambda value: value is not None)
+    assert minimal(from_column(column)) is None
+    assert 0 == minimal(from_column(column), lambda value: value is not None)
 
 
 def test_a_mapped_attribute_stands_for_its_column() -> None:
@@ -124,8 +124,8 @@ def test_numbers_reach_from_the_lowest_to_the_highest(
     """The type's own bounds are values, and nothing beyond them is."""
     strategy = from_column(_column(kind))
 
-    assert lowest == find(strategy, lambda value: value <= lowest)
-    assert highest == find(strategy, lambda value: value >= highest)
+    assert lowest == minimal(strategy, lambda value: value <= lowest)
+    assert highest == minimal(strategy, lambda value: value >= highest)
     assert all(lowest <= value <= highest for value in drawn(strategy, 200))
 
 
@@ -145,7 +145,7 @@ def test_simple_checks_are_met(kind: Any, check: str, simplest: Any) -> None:
     """Bounds, lengths and lists are read from the table."""
     strategy = from_column(_column(kind, check))
 
-    assert simplest == find(strategy, lambda _: True)
+    assert simplest == minimal(strategy)
 
 
 def test_a_list_in_a_check_is_all_that_there_is() -> None:
@@ -174,7 +174,7 @@ def test_a_registered_type_is_drawn_as_was_said() -> None:
     """Also for columns of types that derive from it."""
     register_type(Place, st.just((1, 2)))
 
-    assert (1, 2) == find(from_column(_column(Place())), lambda _: True)
+    assert (1, 2) == minimal(from_column(_column(Place())))
 
 
 def test_checks_that_contradict_each_other_are_named() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import find, strategies as st
+from hypothesis import strategies as st
 from sqlalchemy import CheckConstraint, ForeignKey, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import (
@@ -19,7 +19,7 @@ from sqlalchemy.orm import (
 from pytest_asyncdb.errors import StrategyRefused
 from pytest_asyncdb.strategies import db_persist, from_model
 from pytest_asyncdb.strategies._example import Example
-from tests.strategies.conftest import drawn
+from tests.strategies.conftest import drawn, minimal
 from tests.strategies.shop import (
     Base,
     Card,
@@ -54,7 +54,7 @@ async def test_every_row_is_accepted(session: AsyncSession, model: Any) -> None:
 
 async def test_what_was_written_can_be_read(session: AsyncSession) -> None:
     """Columns that the database fills in, and collections that are still empty."""
-    customer = find(from_model(Customer), lambda _: True)
+    customer = minimal(from_model(Customer))
 
     await db_persist(customer, session=session)
 
@@ -80,7 +80,7 @@ async def test_a_foreign_key_without_relationship_is_filled_in(
     session: AsyncSession,
 ) -> None:
     """Its row is written first."""
-    label = find(from_model(Label), lambda _: True)
+    label = minimal(from_model(Label))
 
     await db_persist(label, session=session)
 
@@ -105,9 +105,7 @@ def test_values_that_a_collation_takes_to_be_equal_are_not_unique(
 
 def test_the_simplest_graph_has_the_fewest_objects() -> None:
     """Two orders of one customer, with nothing that may be left out."""
-    first, second = find(
-        st.tuples(from_model(Order), from_model(Order)), lambda _: True
-    )
+    first, second = minimal(st.tuples(from_model(Order), from_model(Order)))
 
     assert first.customer is second.customer
     assert "" == first.customer.email
@@ -117,7 +115,7 @@ def test_the_simplest_graph_has_the_fewest_objects() -> None:
 
 def test_a_parent_that_takes_one_child_is_not_shared() -> None:
     """Each card has its own customer: the foreign key is unique."""
-    first, second = find(st.tuples(from_model(Card), from_model(Card)), lambda _: True)
+    first, second = minimal(st.tuples(from_model(Card), from_model(Card)))
 
     assert first.customer is not second.customer
 
@@ -158,9 +156,7 @@ def test_many_to_many_relationships_hold_none_or_a_few() -> None:
 
 def test_an_override_is_a_strategy_or_a_value() -> None:
     """A foreign key that is given makes no parent."""
-    order: Any = find(
-        from_model(Order, customer_id=7, price=st.just(3)), lambda _: True
-    )
+    order: Any = minimal(from_model(Order, customer_id=7, price=st.just(3)))
 
     assert 7 == order.customer_id
     assert order.customer is None
@@ -171,16 +167,14 @@ def test_children_may_be_given_with_their_parent() -> None:
     """The child leaves its parent to the relationship."""
     orders = st.lists(from_model(Order, customer=None), min_size=1, max_size=2)
 
-    customer = find(from_model(Customer, orders=orders), lambda _: True)
+    customer = minimal(from_model(Customer, orders=orders))
 
     assert [customer] == [order.customer for order in customer.orders]
 
 
 def test_children_whose_parent_is_set_later_may_all_have_the_same() -> None:
     """So they are unique as if they had."""
-    orders = find(
-        st.lists(from_model(Order, customer=None), min_size=2), lambda _: True
-    )
+    orders = minimal(st.lists(from_model(Order, customer=None), min_size=2))
 
     assert {0, 1} == {order.number for order in orders}
 
@@ -199,7 +193,7 @@ class _Note(_Plain):
 
 def test_dataclasses_are_built_as_they_want() -> None:
     """What they do not take by keyword is set afterwards."""
-    note = find(from_model(_Note), lambda note: note.seen is True)
+    note = minimal(from_model(_Note), lambda note: note.seen is True)
 
     assert ("", True) == (note.text, note.seen)
 
@@ -251,7 +245,7 @@ def test_what_cannot_be_drawn_is_refused_at_the_call(
 
 def test_a_cycle_is_broken_by_what_is_given() -> None:
     """As its error says."""
-    hen = find(from_model(_Hen, egg=None), lambda _: True)
+    hen = minimal(from_model(_Hen, egg=None))
 
     assert hen.egg is None
 
