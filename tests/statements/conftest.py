@@ -2,65 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import NullPool, StaticPool
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from pytest_asyncdb.errors import SourceUnavailable
-from pytest_asyncdb.provisioning import Run
-from pytest_asyncdb.settings import parse_target
 from pytest_asyncdb.statements import Recorder, record
+from tests.databases import KINDS, Databases
 from tests.statements.blog import Base, Comment, Post, User
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-
-KINDS: Final = {
-    "sqlite": "",
-    "postgresql": "postgresql+asyncpg:18@embedded",
-    "mariadb": "mariadb+asyncmy@local",
-}
-
-
-class _Tables:
-    """Builds the blog's tables."""
-
-    key = None
-
-    async def __call__(self, connection: AsyncConnection, /) -> None:
-        """Create them."""
-        await connection.run_sync(Base.metadata.create_all)
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 
 @pytest.fixture(scope="session")
-def urls() -> Iterator[dict[str, Any]]:
-    """URLs of the databases that have been asked for so far."""
-    known: dict[str, Any] = {}
-    runs: list[Run] = known.setdefault("runs", [])
-    yield known
-    for run in runs:
-        run.close()
+def databases() -> Iterator[Databases]:
+    """Those that have been asked for so far."""
+    made = Databases(Base.metadata)
+    yield made
+    made.close()
 
 
-@pytest.fixture(params=list(KINDS))
+@pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
     """A product."""
     return str(request.param)
 
 
 @pytest.fixture
-async def engine(kind: str, urls: dict[str, Any]) -> AsyncIterator[AsyncEngine]:
+async def engine(kind: str, databases: Databases) -> AsyncIterator[AsyncEngine]:
     """An engine on a blog: three users, of two posts each, of one comment each."""
-    if kind == "sqlite":
-        engine = create_async_engine("sqlite+aiosqlite://", poolclass=StaticPool)
-        async with engine.begin() as connection:
-            await connection.run_sync(Base.metadata.create_all)
-    else:
-        engine = create_async_engine(_url(kind, urls), poolclass=NullPool)
+    engine = await databases.engine(kind, explicit=False)
     async with AsyncSession(engine) as session, session.begin():
         session.add_all(map(_user, ["ann", "bob", "cid"]))
     yield engine
@@ -76,17 +50,6 @@ def _user(name: str) -> User:
         for number in (1, 2)
     ]
     return User(name=name, posts=posts)
-
-
-def _url(kind: str, urls: dict[str, Any]) -> Any:
-    if kind not in urls:
-        run = Run(parse_target(KINDS[kind]))
-        urls["runs"].append(run)
-        try:
-            urls[kind] = run.database(_Tables()).url
-        except SourceUnavailable as error:
-            pytest.skip(error.cause)
-    return urls[kind]
 
 
 @pytest.fixture
