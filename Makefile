@@ -3,26 +3,28 @@
 PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= 2
+SITE ?= build/site
 # VENV/demo, VENV/test and VENV/dev are stamps; each set holds the one before it.
 PIP = $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 PYTEST = $(abspath $(VENV))/bin/python -m pytest -n $(WORKERS) $(OPTIONS)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test faults coverage lint typing docs check benchmark clean
+.PHONY: help demo test faults coverage lint typing docs site errors check benchmark clean
 
 help:
-	@echo "make demo       the examples' suites on SQLite and on an embedded PostgreSQL"
+	@echo "make demo       an example's suite on SQLite and on an embedded PostgreSQL"
 	@echo "make test       the whole suite, on all that this machine has"
 	@echo "make faults     runs in which something dies, and runs of many workers (minutes)"
 	@echo "make check      lint, typing and test"
 	@echo "make coverage   the whole suite, measured"
+	@echo "make docs       every code block of README and docs/, and the site"
+	@echo "make site       the documentation as a site, in $(SITE)"
 	@echo "make benchmark  ms per test, against what people use today"
 	@echo "make clean      remove $(VENV) and what the tools left"
 
 demo: $(VENV)/demo
 	cd examples/blog && $(PYTEST) --asyncdb=sqlite
 	cd examples/blog && $(PYTEST) --asyncdb=postgresql@embedded
-	cd examples/inventory && $(PYTEST) --asyncdb=sqlite
 
 test: $(VENV)/test
 	$(PYTEST)
@@ -37,8 +39,15 @@ faults: $(VENV)/test
 	$(PYTEST) tests/faults/test_faults.py
 	$(VENV)/bin/python -m pytest tests/faults/test_scale.py tests/clusters
 
-docs: $(VENV)/test
+docs: $(VENV)/test site
 	$(PYTEST) tests/docs
+
+# Every warning fails: a page that no menu names, a link or an anchor that leads nowhere.
+site: $(VENV)/docs
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict --site-dir $(abspath $(SITE))
+
+errors: $(VENV)/test
+	$(VENV)/bin/python .ci/errors_page.py
 
 lint: $(VENV)/dev
 	$(VENV)/bin/ruff check .
@@ -68,9 +77,13 @@ $(VENV)/test: pyproject.toml $(VENV)/demo | $(VENV)/bin/python
 	$(PIP) install --editable ".[all]" --group test
 	touch $@
 
+$(VENV)/docs: pyproject.toml | $(VENV)/bin/python
+	$(PIP) install --editable . --group docs
+	touch $@
+
 $(VENV)/dev: pyproject.toml $(VENV)/test | $(VENV)/bin/python
 	$(PIP) install --editable ".[all]" --group dev
 	touch $@
 
 clean:
-	rm -rf $(VENV) .tox .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf $(VENV) build .tox .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache dist

@@ -20,6 +20,11 @@ _MINOR: Final = (
     *(f"{driver}-thread" for driver in ("asyncpg", "psycopg", "asyncmy", "file")),
 )
 """Their kin stay: asyncmy, the guest loop, and the thread with SQLite in memory."""
+_CONTRACTS: Final = ("isolation", "loops", "provisioning")
+"""Folders of tests in which the drivers of one product differ most."""
+_ALIKE: Final = ("psycopg", "BEGIN IMMEDIATE", "delete, BEGIN")
+_LONG: Final = (", three",)
+"""Searches of many schedules, which one driver stands for."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -60,7 +65,11 @@ def pytest_collection_modifyitems(
 
 
 def _is_minor(item: pytest.Item) -> bool:
-    return any(word in item.nodeid.partition("[")[2] for word in _MINOR)
+    path, _, variant = item.nodeid.partition("[")
+    words = _MINOR if path.split("/")[1] in _CONTRACTS else (*_MINOR, *_ALIKE)
+    if "asyncpg" not in variant:
+        words = (*words, *_LONG)
+    return any(word in variant for word in words)
 
 
 def _once_more(item: pytest.Item) -> pytest.Item:
@@ -87,6 +96,18 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if not hasattr(session.config, "workerinput"):
         for word in os.environ.get("ASYNCDB_REQUIRE", "").replace(",", " ").split():
             _require(f"postgresql@{word}" if word == "container" else word)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many code blocks of the documentation have been run."""
+    ran = sum(
+        value
+        for report in terminalreporter.getreports("passed")
+        for name, value in report.user_properties
+        if name == "code_blocks" and isinstance(value, int)
+    )
+    if ran:
+        terminalreporter.write_line(f"documentation: {ran} code blocks ran")
 
 
 def _require(word: str) -> None:

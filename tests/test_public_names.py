@@ -16,6 +16,7 @@ from pytest_asyncdb import errors
 
 PACKAGES: Final = (
     "backends",
+    "concurrency",
     "errors",
     "factories",
     "isolation",

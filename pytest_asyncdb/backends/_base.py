@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from pytest_asyncdb.backends._waits import Waits
+
 __all__ = [
     "Backend",
     "Capability",
@@ -74,6 +76,8 @@ class Restoration:
     """Statements for the untouched database, one after the other."""
     flush: Sequence[str]
     """What each session says that has written, before it is given back."""
+    worn: str
+    """Said before `restore` where some session has drawn from sequences unseen."""
     restore: str
     """Undoes everything; its one value is empty, or what it cannot undo."""
     holders: str
@@ -93,6 +97,8 @@ class Backend(ABC):
     """Names that SQLAlchemy's dialects for the product have."""
     restoration: ClassVar[Restoration | None] = None
     """How committed changes are undone; None where only a fresh copy does it."""
+    waits: ClassVar[Waits | None] = None
+    """How to ask who waits for whom; None where nobody can be asked."""
 
 
 class ServerBackend(Backend):

@@ -17,6 +17,7 @@ from pytest_asyncdb.backends._mysql_copy import (
     moved,
     quote,
 )
+from pytest_asyncdb.backends._waits import MARIADB, MYSQL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -222,6 +223,7 @@ class MariaDB(_Family):
     """MariaDB through asyncmy or aiomysql."""
 
     name = "mariadb"
+    waits = MARIADB
     capabilities = _CAPABILITIES | {Capability.SEQUENCES, Capability.RETURNING}
 
 
@@ -229,6 +231,7 @@ class MySQL(_Family):
     """MySQL through asyncmy or aiomysql."""
 
     name = "mysql"
+    waits = MYSQL
 
 
 def _others(database: str) -> str:

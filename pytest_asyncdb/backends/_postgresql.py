@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_asyncdb.backends._base import Capability, Driver, ServerBackend
 from pytest_asyncdb.backends._postgresql_restore import RESTORATION
+from pytest_asyncdb.backends._waits import POSTGRESQL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,6 +82,7 @@ class PostgreSQL(ServerBackend):
     dialects = ("postgresql",)
     maintenance = "postgres"
     restoration = RESTORATION
+    waits = POSTGRESQL
     denied = frozenset({"42501"})
 
     may_create = (

@@ -1,8 +1,8 @@
 """Undoing what was committed on PostgreSQL: by the server's own counters of changes.
 
 Every row that is inserted, updated or deleted is counted by table, also by triggers,
-cascades and functions, and also those of the catalogs, so that DDL is seen. What the
-counters do not see, sequences, is put back always.
+cascades and functions, and also those of the catalogs, so that DDL is seen. Of a
+sequence each use is counted, as a block that is fetched.
 """
 
 from __future__ import annotations
@@ -23,12 +23,15 @@ _COUNTED: Final = (
     "pg_stat_get_tuples_inserted({0}) + pg_stat_get_tuples_updated({0})"
     " + pg_stat_get_tuples_deleted({0})"
 )
-# ANALYZE, also autovacuum's, writes these two.
-_CATALOGS: Final = f"""
-    SELECT sum({_COUNTED.format("c.oid")}) FROM pg_class c
+_USES: Final = "pg_stat_get_blocks_fetched({0})"
+# ANALYZE, also autovacuum's, writes the two that are left out.
+_CATALOGS: Final = """
+    CREATE TEMP TABLE asyncdb_catalogs AS
+    SELECT c.oid FROM pg_class c
      WHERE c.relnamespace = 'pg_catalog'::regnamespace AND c.relkind = 'r'
        AND NOT c.relisshared
        AND c.relname NOT IN ('pg_statistic', 'pg_statistic_ext_data')"""
+_SCHEMA: Final = f"SELECT sum({_COUNTED.format('oid')}) FROM pg_temp.asyncdb_catalogs"
 
 _SUPPORTED: Final = f"""
     SELECT current_setting('server_version_num')::int >= 150000
@@ -52,7 +55,7 @@ _TABLES: Final = f"""
 _SEQUENCES: Final = f"""
     CREATE TEMP TABLE asyncdb_sequences AS
     SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name,
-           0::bigint AS value, false AS called
+           0::bigint AS value, false AS called, 0::bigint AS uses, 0::bigint AS step
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND {_USERS}"""
 _SEEDS: Final = f"""
@@ -86,7 +89,7 @@ _RESTORE: Final = f"""
                     WHERE database = current_database()) THEN
             RETURN 'a prepared transaction';
         END IF;
-        IF ({_CATALOGS}) <> (SELECT changes FROM pg_temp.asyncdb_tables
+        IF ({_SCHEMA}) <> (SELECT changes FROM pg_temp.asyncdb_tables
                               WHERE oid = 0) THEN
             RETURN 'the schema';
         END IF;
@@ -109,14 +112,27 @@ _RESTORE: Final = f"""
             UPDATE pg_temp.asyncdb_tables SET changes = each.found + mine
              WHERE oid = each.oid;
         END LOOP;
-        PERFORM setval(oid::regclass, value, called) FROM pg_temp.asyncdb_sequences;
+        FOR each IN SELECT s.*, now.uses AS found
+                      FROM pg_temp.asyncdb_sequences s,
+                           LATERAL (SELECT {_USES.format("s.oid")} AS uses) now
+                     WHERE now.uses <> s.uses LOOP
+            PERFORM setval(each.oid::regclass, each.value, each.called);
+            UPDATE pg_temp.asyncdb_sequences SET uses = each.found + each.step
+             WHERE oid = each.oid;
+        END LOOP;
         PERFORM pg_stat_force_next_flush();
         RETURN '';
     END $asyncdb$"""
 _COUNT: Final = f"""
-    INSERT INTO pg_temp.asyncdb_tables (oid, changes) VALUES (0, ({_CATALOGS}));
+    INSERT INTO pg_temp.asyncdb_tables (oid, changes) VALUES (0, ({_SCHEMA}));
     UPDATE pg_temp.asyncdb_tables SET changes = {_COUNTED.format("oid")}
      WHERE oid <> 0"""
+# How many uses it is to put a sequence back, the server says itself.
+_USED: Final = f"UPDATE pg_temp.asyncdb_sequences SET uses = {_USES.format('oid')}"
+_PUT_BACK: Final = "SELECT setval(oid::regclass, value, called) FROM asyncdb_sequences"
+_STEP: Final = f"""
+    UPDATE pg_temp.asyncdb_sequences
+       SET step = {_USES.format("oid")} - uses, uses = {_USES.format("oid")}"""
 
 # No triggers and no foreign keys here. Once for the session: the setting throws all
 # plans away whenever it changes.
@@ -128,8 +144,13 @@ _FLUSH: Final = "SELECT pg_stat_force_next_flush()"
 
 RESTORATION: Final = Restoration(
     supported=_SUPPORTED,
-    prepare=(*_SETTINGS, _TABLES, _SEQUENCES, _SEEDS, _RESTORE, _FLUSH, _COUNT),
+    prepare=(
+        *_SETTINGS,
+        *(_CATALOGS, _TABLES, _SEQUENCES, _SEEDS, _RESTORE, _FLUSH, _USED),
+        *(_PUT_BACK, _FLUSH, _STEP, _COUNT),
+    ),
     flush=(_FLUSH,),
+    worn="UPDATE pg_temp.asyncdb_sequences SET uses = -1",
     restore="SELECT pg_temp.asyncdb_restore()",
     holders=(
         "SELECT format('pid %s of %s, %s: %s', pid, usename, state, query)"

@@ -24,6 +24,16 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+_EXAMPLES: Final = """\
+for example:
+  python -m pytest_asyncdb doctor              what can be had on this machine
+  python -m pytest_asyncdb doctor postgresql   can this one? if not, why not
+  python -m pytest_asyncdb url postgresql      an empty database for psql, Alembic, ...
+  python -m pytest_asyncdb sweep --kept        remove it, and what runs have left
+
+It exits with 0 for yes, 1 for no, 2 for misuse. Databases of tests are chosen by
+pytest's own options: see "databases for tests" in `pytest --help`.
+"""
 _DATABASES: Final = (
     "as for --asyncdb; else the variable ASYNCDB, else the ini value asyncdb"
 )
@@ -31,7 +41,11 @@ _DATABASES: Final = (
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status: 0 for yes, 1 for no, 2 for misuse."""
-    options = _parser().parse_args(words)
+    parser = _parser()
+    options = parser.parse_args(words)
+    if options.run is None:
+        parser.print_help(sys.stderr)
+        return 2
     try:
         return int(options.run(options))
     except AsyncDBError as error:
@@ -44,9 +58,13 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m pytest_asyncdb", description="Databases for tests."
+        prog="python -m pytest_asyncdb",
+        description="Which databases tests can have here, and what runs have left.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(title="commands", required=True)
+    parser.set_defaults(run=None)
+    commands = parser.add_subparsers(title="commands")
     doctor = commands.add_parser(
         "doctor",
         help="which databases can be had here, from where, and how fast",

@@ -18,6 +18,7 @@ from sqlalchemy import Engine, event
 
 from pytest_asyncdb.errors import EngineRefused, FinishedTest
 from pytest_asyncdb.isolation._bridge import check_blocking, in_greenlet
+from pytest_asyncdb.isolation._opened import Opened, telling_who_holds
 from pytest_asyncdb.isolation._places import current_task, here, running_loop
 from pytest_asyncdb.isolation._shadow import (
     Request,
@@ -87,6 +88,7 @@ class Capture:
         self.sandbox: Enclosure | None = None
         self.birth: Birth | None = None
         self.members = members
+        self.opened = Opened()
         self.unrequested: Callable[[Any], None] | None = None
         self._link = link
         self._stage = _Stage()
@@ -122,7 +124,9 @@ class Capture:
         member = self.members.of(engine)
         if member is None:
             with unguarded():
-                return original(engine)
+                fairy = original(engine)
+            self.opened.note(engine, fairy, self.sandbox.name)
+            return fairy
         return self._sandboxed(engine, member)
 
     def _refuse_others(self) -> None:
@@ -160,9 +164,10 @@ class Capture:
         self, shadow: Pool, engine: Engine, member: Member
     ) -> PoolProxiedConnection:
         blocks = member.blocking and engine.dialect.is_async and not in_greenlet()
-        if blocks:
-            return self._link.bridge.block(shadow.connect)
-        return shadow.connect()
+        with telling_who_holds(shadow, self._stage.checkouts):
+            if blocks:
+                return self._link.bridge.block(shadow.connect)
+            return shadow.connect()
 
     def current(self) -> Enclosure:
         """What encloses the running test; raises FinishedTest between tests."""

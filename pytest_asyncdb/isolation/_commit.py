@@ -47,6 +47,8 @@ class RealCommits:
         self.link = stock.link
         self.name = name
         self.over = False
+        self.connected = False
+        """Whether an engine has taken a connection."""
         self.wrote = False
         """Whether a statement ran that is not known to be a read."""
         self.traces = Traces(resets=bool(stock.driver.after_rollback))
@@ -86,6 +88,7 @@ class RealCommits:
         order = self.stock.order(dialect, parameters)
         physical = self.stock.take(order, blocking=blocking)
         self._out.append(physical)
+        self.connected = True
         return physical
 
     def give(self, physical: Physical, *, blocking: bool) -> None:

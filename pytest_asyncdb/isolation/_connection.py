@@ -77,6 +77,11 @@ class SandboxConnection:
         self._sandbox = current()
         self._wants_autocommit = False
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        """What listeners see that ask `isinstance`, as SQLite's recipes do."""
+        return self.member.connection_class or type(self)
+
     # ------------------------------------------------------------------ DBAPI
     def cursor(self, *args: Any, **kwargs: Any) -> BufferedCursor:
         """A cursor; with any argument that is true, one of the server's."""

@@ -20,6 +20,7 @@ class BufferedCursor:
     __slots__ = (
         "__weakref__",
         "_arguments",
+        "_changed",
         "_connection",
         "_invalidate_schema_cache_asof",
         "_keywords",
@@ -45,6 +46,7 @@ class BufferedCursor:
         self._real: Any = None
         self._rows: collections.deque[Any] = collections.deque()
         self._invalidate_schema_cache_asof: float = 0
+        self._changed: int | None = None
         self.arraysize = 1
         self.description: Any = None
         self.lastrowid: Any = None
@@ -56,9 +58,14 @@ class BufferedCursor:
         arguments = (operation,) if parameters is None else (operation, parameters)
         return self._execute("execute", arguments)
 
-    def executemany(self, operation: str, parameters: Any) -> BufferedCursor:
-        """Execute one statement with many sets of parameters."""
-        return self._execute("executemany", (operation, parameters))
+    def executemany(self, operation: str, parameters: Any) -> BufferedCursor | int:
+        """Execute one statement with many sets of parameters.
+
+        Of drivers for MySQL it gives the number of rows, which SQLAlchemy takes from
+        there: the cursor's own is that of the last set.
+        """
+        self._execute("executemany", (operation, parameters))
+        return self if self._changed is None else self._changed
 
     def _execute(self, method: str, arguments: tuple[Any, ...]) -> BufferedCursor:
         sql = str(arguments[0])
@@ -77,13 +84,14 @@ class BufferedCursor:
         if self._invalidate_schema_cache_asof:
             real._invalidate_schema_cache_asof = self._invalidate_schema_cache_asof
         try:
-            getattr(real, method)(*arguments)
+            returned = getattr(real, method)(*arguments)
         except Exception:
             real.close()
             raise
         except BaseException:
             connection.abandon_cursor(real)
             raise
+        self._changed = returned if isinstance(returned, int) else None
         self._read(real)
         connection.member.learn(connection, arguments, self)
 

@@ -29,7 +29,7 @@ _DRIVERS: Final = (
 )
 _ENDS: Final = frozenset({"commit", "rollback", "tpc_begin", "close", "terminate"})
 _UNCONTROLLED: Final = frozenset({"executescript", "pipeline", "notifies"})
-_ASKING: Final = ("get_", "is_", "cursor", "fileno")
+_ASKING: Final = ("get_", "is_", "cursor", "fileno", "thread_id")
 _WRITE: Final = "-- a call of the driver's own connection"
 _READ: Final = "SELECT 1 -- what a driver asks of a new connection"
 

@@ -44,6 +44,11 @@ class FerriedConnection:
         self._test = test
         self._physical: Physical | None = None
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        """What listeners see that ask `isinstance`, as SQLite's recipes do."""
+        return self.member.connection_class or type(self)
+
     # -------------------------------------------------------------------- connecting
     def made_with(
         self, dialect: Dialect, arguments: Sequence[Any], parameters: Mapping[str, Any]

@@ -8,7 +8,9 @@ import contextvars
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sqlalchemy import NullPool
 from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
     AsyncEngine,
     AsyncSession,
     async_sessionmaker,
@@ -25,14 +27,16 @@ from pytest_asyncdb.isolation._membership import Membership
 from pytest_asyncdb.isolation._restore import Restorer
 from pytest_asyncdb.isolation._sandbox import Sandbox, current_transaction
 from pytest_asyncdb.isolation._stock import Stock
+from pytest_asyncdb.provisioning import unguarded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Mapping
+    from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 
     from sqlalchemy import URL, Engine
 
     from pytest_asyncdb.isolation._changes import Changes, Contents
     from pytest_asyncdb.isolation._finding import Finding
+    from pytest_asyncdb.isolation._places import Place
     from pytest_asyncdb.isolation._strategy import Enclosure
     from pytest_asyncdb.provisioning import Database
 
@@ -90,8 +94,7 @@ class Isolation:
         self._stock = Stock(self._link, self._committed)
         self._restorer = Restorer(self._link, self._renew)
         self._untouched: Contents | None = None
-        self._is_worn = False
-        """Whether sandboxes have drawn from sequences, which no rollback undoes."""
+        self._mode = "sandbox"
         self._lent: list[Any] = []
         self._members.adopt(self.engine.sync_engine, blocking=False)
         self._members.adopt(self.sync_engine, blocking=True)
@@ -116,6 +119,10 @@ class Isolation:
     def unrequested(self, value: Callable[[Any], None] | None) -> None:
         self._capture.unrequested = value
 
+    def opened(self, engine: Engine) -> Sequence[tuple[Place, str]]:
+        """Where, and in which test, an engine that is not captured has connected."""
+        return self._capture.opened.of(engine)
+
     def install(self) -> None:
         """Capture the engines of the process, from the next test on."""
         self._capture.install()
@@ -128,6 +135,10 @@ class Isolation:
         self._link.close()
         if self._copy is not None:
             self._copy.drop()
+
+    def let_through(self, url: URL) -> None:
+        """Leave engines for another database be: its owner undoes what they write."""
+        self._members.let_through(url)
 
     # -------------------------------------------------------------------- a test
     def open(
@@ -146,6 +157,7 @@ class Isolation:
             self.close()
         current_transaction.set(None)
         self.failed = False
+        self._mode = mode
         self._members.ask(joins or self._joins)
         self._enter(Birth(name), None)
         if requested:
@@ -154,9 +166,9 @@ class Isolation:
 
     def _enclosed(self, mode: str, name: str) -> Enclosure:
         if mode == "commit":
-            if self._is_worn:
-                self._restorer.restore(certain=True)
-                self._is_worn = False
+            if self._link.database.worn:
+                self._restorer.restore(certain=True, worn=True)
+                self._link.database.worn = False
             self._restorer.prepare()
             return RealCommits(
                 self._stock, name, self._restored, flush=self._restorer.flush
@@ -176,8 +188,11 @@ class Isolation:
         return self._copy
 
     def _restored(self, test: RealCommits) -> list[Finding]:
-        """Undo what the test has committed, unless it has only read."""
-        if not test.wrote:
+        """Undo what was committed, unless the test has only read.
+
+        Where the server counts changes, also what another process has committed.
+        """
+        if not (test.wrote or (test.connected and self._restorer.is_prepared)):
             return []
         return self._restorer.restore(certain=not test.unknown)
 
@@ -204,21 +219,52 @@ class Isolation:
         if sandbox is None:
             return []
         left = [*leaks(capture.leaked()), *tasks(capture.running())]
-        self._is_worn |= sandbox.is_shared and sandbox.has_begun
+        if sandbox.is_shared and sandbox.has_begun:
+            self._link.database.worn = True
         findings = sandbox.close()
         capture.forget()
         return findings if sandbox.failure is not None else left + findings
+
+    @property
+    def commits(self) -> bool:
+        """Whether the running test's sessions commit for real."""
+        test = self._capture.sandbox
+        return test is not None and not test.is_shared
+
+    async def publish(self) -> None:
+        """Commit what the sessions of fixtures have written, so that others see it."""
+        for session in self._lent:
+            if session.in_transaction():
+                if isinstance(session, AsyncSession):
+                    await session.commit()
+                else:
+                    session.commit()
+
+    def another_engine(self) -> AsyncEngine:
+        """An engine in the running test that has no pool, for the plugin's own use."""
+        engine = create_async_engine(self._url, poolclass=NullPool)
+        self._members.adopt(engine.sync_engine, blocking=False)
+        return engine
+
+    async def observe(self) -> AsyncConnection:
+        """A connection on the running loop that is none of the test's.
+
+        For asking the server about the test's own. SQLite's file has no server; there
+        it is one of the test's.
+        """
+        if self._link.database.product == "sqlite":
+            return await self.engine.connect()
+        with unguarded(), self._link.database.connecting():
+            return await self._link.engine.connect()
 
     # ------------------------------------------------------------------ examples
     def settle(self) -> None:
         """Before the first of several examples: what fixtures wrote is their start.
 
         Raises ExamplesRefused for connections of theirs that are still open, and where
-        the test commits for real.
+        the test commits for real and they have written.
         """
         test = self._capture.sandbox
-        if test is not None and not test.is_shared:
-            raise ExamplesRefused.real_commits(test.name)
         for session in self._lent:
             if session.in_transaction():
                 if isinstance(session, AsyncSession):
@@ -231,17 +277,24 @@ class Isolation:
         ]
         if held:
             raise ExamplesRefused.connections(held)
+        if isinstance(test, RealCommits) and test.wrote:
+            raise ExamplesRefused.real_commits(test.name)
 
     @contextlib.contextmanager
     def example(self, name: str) -> Iterator[list[Finding]]:
         """Around one example: what it writes vanishes, and the test goes on.
 
+        Where the test commits for real, so does the example, and is put back.
         The list is filled when it ends.
         """
         test = self._capture.sandbox
         findings: list[Finding] = []
-        outer = test if isinstance(test, Sandbox) else None
-        inner = Sandbox(self._link, name, inside=outer)
+        inner: Enclosure
+        if isinstance(test, RealCommits):
+            inner = self._enclosed(self._mode, name)
+        else:
+            outer = test if isinstance(test, Sandbox) else None
+            inner = Sandbox(self._link, name, inside=outer)
         current_transaction.set(None)
         with self._capture.aside():
             self._capture.sandbox = inner

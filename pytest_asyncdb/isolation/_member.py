@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shlex
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_asyncdb.backends._mysql_copy import literal
@@ -42,6 +43,7 @@ class Member:
         self.is_sqlite = engine.dialect.name == "sqlite"
         self.is_mysql = engine.dialect.name in {"mysql", "mariadb"}
         self.blocking = blocking or not engine.dialect.is_async
+        self.connection_class = _connection_class(engine.dialect)
         self.settings: Mapping[str, str] = {}
         self.first_statements: Sequence[str] = ()
         self.has_connected = False
@@ -152,6 +154,14 @@ class Member:
             name: str(value) for name, value in found.items() if name not in _IGNORED
         }
         self.first_statements = tuple(_first_statements(arguments))
+
+
+def _connection_class(dialect: Dialect) -> type | None:
+    """Class of what the engine would connect with; None where it has no usual name."""
+    if dialect.is_async:
+        name = f"AsyncAdapt_{dialect.driver}_connection"
+        return getattr(sys.modules[type(dialect).__module__], name, None)
+    return getattr(dialect.dbapi, "Connection", None)
 
 
 def _driver_connection(real: Any) -> Any:

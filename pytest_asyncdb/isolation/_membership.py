@@ -55,6 +55,7 @@ class Membership:
         self._identities: dict[tuple[object, ...], str] = {
             _identity(url): engine_name(url)
         }
+        self._strangers: set[tuple[object, ...]] = set()
         self._members: weakref.WeakKeyDictionary[Engine, Member | None] = (
             weakref.WeakKeyDictionary()
         )
@@ -74,6 +75,10 @@ class Membership:
             self.joins = joins
             self._members.clear()
 
+    def let_through(self, url: URL) -> None:
+        """Engines for that database, which is no test's, connect for real."""
+        self._strangers.add(_identity(url))
+
     def of(self, engine: Engine) -> Member | None:
         """What the engine is to the sandbox; None for one that is let through.
 
@@ -88,7 +93,7 @@ class Membership:
 
     def _admit(self, engine: Engine) -> Member | None:
         answer = self.joins(engine) if self.joins is not None else None
-        if answer is False:
+        if answer is False or _identity(engine.url) in self._strangers:
             return None
         self._refuse_others(engine)
         if answer is not True:

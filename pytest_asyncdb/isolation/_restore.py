@@ -30,6 +30,11 @@ class Restorer:
         self._is_supported = True
 
     @property
+    def is_prepared(self) -> bool:
+        """Whether the server counts what is changed, by whomever."""
+        return self._real is not None
+
+    @property
     def flush(self) -> Sequence[str]:
         """What each session says that has written, before it is given back."""
         return self._how.flush if self._real is not None and self._how else ()
@@ -53,23 +58,26 @@ class Restorer:
             self._link.driver.send(real, [statement])
         self._real = real
 
-    def restore(self, *, certain: bool) -> list[Finding]:
+    def restore(self, *, certain: bool, worn: bool = False) -> list[Finding]:
         """Undo what was committed; unless `certain` of all sessions, make it anew.
 
-        A finding tells of a session that takes no part, and kept a lock.
+        `worn`: a sandbox has drawn from sequences, and its session may not have said so
+        yet. A finding tells of a session that takes no part, and kept a lock.
         """
         holders: list[str] = []
         known = self._real is not None and certain
-        if known and not self._link.bridge.block(self._undo, holders):
+        if known and not self._link.bridge.block(self._undo, holders, worn):
             return []
         self.forget()
         self._renew()
         return [Finding(fatal=True, text=_locked(holders))] if holders else []
 
-    def _undo(self, holders: list[str]) -> str:
+    def _undo(self, holders: list[str], worn: bool) -> str:  # noqa: FBT001
         """What cannot be undone; empty where all has been."""
         assert self._how is not None
         try:
+            if worn:
+                self._link.driver.send(self._real, [self._how.worn])
             return str(scalar(self._real, self._how.restore))
         except Exception as error:  # noqa: BLE001 - a lock, a dead server: made anew
             with contextlib.suppress(Exception):

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from pytest_asyncdb.migrations._diff import Difference as Difference
+    from pytest_asyncdb.migrations._given import migration_data as migration_data
     from pytest_asyncdb.migrations._runner import Runner as Runner
     from pytest_asyncdb.migrations._schema import Schema as Schema
     from pytest_asyncdb.migrations._snapshot import snapshot as snapshot
 
-__all__ = ["Difference", "Runner", "Schema", "snapshot"]
+__all__ = ["Difference", "Runner", "Schema", "migration_data", "snapshot"]
 _HOME: Final = {
     "Difference": "_diff",
     "Runner": "_runner",
     "Schema": "_schema",
+    "migration_data": "_given",
     "snapshot": "_snapshot",
 }
 

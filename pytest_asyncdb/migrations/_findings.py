@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pytest_asyncdb.migrations._diff import Difference
     from pytest_asyncdb.migrations._history import Revision
+    from pytest_asyncdb.migrations._locks import Locks
     from pytest_asyncdb.migrations._schema import Schema
 
 __all__ = ["Finding", "Report", "Result", "table"]
@@ -86,14 +87,15 @@ _HEAD = ("revision", "message", "up ms", "down ms", "findings")
 _WIDTH = 34
 
 
-def table(results: Iterable[Result]) -> list[str]:
-    """A line for each revision: its times, and what was found."""
-    rows = [_HEAD, *(_row(each) for each in results)]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(_HEAD))]
+def table(results: Iterable[Result], locks: Mapping[str, Locks]) -> list[str]:
+    """A line for each revision: its times, what was found, and what it locks."""
+    head = (*_HEAD, "locks") if locks else _HEAD
+    rows = [head, *(_row(each, locks) for each in results)]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(head))]
     return ["  ".join(_padded(row, widths)).rstrip() for row in rows]
 
 
-def _row(result: Result) -> tuple[str, ...]:
+def _row(result: Result, locks: Mapping[str, Locks]) -> tuple[str, ...]:
     found = []
     if result.failures:
         found.append(f"{len(result.failures)} failed")
@@ -107,7 +109,15 @@ def _row(result: Result) -> tuple[str, ...]:
         _milliseconds(result.up),
         _milliseconds(result.down),
         ", ".join(found) if result.up is not None else "not reached",
+        *([_locked(locks.get(result.revision.id))] if locks else []),
     )
+
+
+def _locked(locks: Locks | None) -> str:
+    """The strongest lock of each table that was there before."""
+    if locks is None:
+        return ""
+    return ", ".join(f"{name} {said}" for name, said in locks.strongest.items())
 
 
 def _padded(row: Sequence[str], widths: Sequence[int]) -> list[str]:

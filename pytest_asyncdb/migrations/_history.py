@@ -19,10 +19,19 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from alembic.script import Script, ScriptDirectory
 
-__all__ = ["IRREVERSIBLE", "History", "Revision", "in_order", "read_history"]
+__all__ = [
+    "ACCEPTED",
+    "IRREVERSIBLE",
+    "History",
+    "Revision",
+    "in_order",
+    "read_history",
+]
 
 IRREVERSIBLE: Final = "asyncdb_irreversible"
 """A variable of a revision file: it has no way back; a text says why."""
+ACCEPTED: Final = "asyncdb_rows_accepted"
+"""A variable of a revision file: what it does to rows is meant; a text says why."""
 _SLUG: Final = 40
 
 
@@ -38,6 +47,8 @@ class Revision:
     """Why it declares to have no way back; None if it does not."""
     empty: frozenset[str]
     """Which of "upgrade" and "downgrade" do nothing."""
+    accepted: str | None = None
+    """Why what it does to rows is meant; None if it does not say."""
 
     @property
     def slug(self) -> str:
@@ -61,11 +72,17 @@ class Revision:
             id=script.revision,
             message=(script.doc or "").strip(),
             down=(down,) if isinstance(down, str) else tuple(down),
-            irreversible=(str(said) if said is not True else "declared")
-            if said
-            else None,
+            irreversible=_said_by(said),
             empty=frozenset(_empty(script.module)),
+            accepted=_said_by(getattr(script.module, ACCEPTED, None)),
         )
+
+
+def _said_by(value: object) -> str | None:
+    """The reason that a variable gives; None where it is not set."""
+    if not value:
+        return None
+    return "declared" if value is True else str(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_asyncdb.migrations._schema import Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy import Connection
 
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["cluster", "read"]
 
+_FIRST: Final = 16384
+"""Objects with smaller OIDs are of the server's own (FirstNormalObjectId)."""
 _PREPARED: Final = "asyncdb_schema"
-_OWN: Final = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
+_OWN: Final = "left(n.nspname, 3) <> 'pg_' AND n.nspname <> 'information_schema'"
 _KINDS_BY_PROPERTY: Final = ("table", "type")
 
 
@@ -43,14 +45,14 @@ def _part(kind: str, properties: str, sql: str) -> _Part:
 def _no_member(catalog: str, oid: str) -> str:
     """The object does not belong to an extension."""
     return (
-        f"NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = '{catalog}'::regclass"
-        f" AND x.objid = {oid} AND x.deptype = 'e')"
+        f"{oid} NOT IN (SELECT x.objid FROM members x"
+        f" WHERE x.classid = '{catalog}'::regclass)"
     )
 
 
 def _own(catalog: str, oid: str) -> str:
     """The object is in a schema of the project's, and not of an extension."""
-    return f"{_OWN} AND {_no_member(catalog, oid)}"
+    return f"{oid} >= {_FIRST} AND {_OWN} AND {_no_member(catalog, oid)}"
 
 
 def _grants(acl: str, kind: str, owner: str) -> str:
@@ -77,7 +79,7 @@ _PARTS: Final = (
         "owner, grants",
         f"""SELECT quote_ident(n.nspname), ARRAY[
             n.nspowner::regrole::text, {_grants("n.nspacl", "n", "n.nspowner")}]
-        FROM pg_namespace n WHERE {_own("pg_namespace", "n.oid")}""",
+        FROM pg_namespace n WHERE {_OWN} AND {_no_member("pg_namespace", "n.oid")}""",
     ),
     _part(
         "extension",
@@ -131,14 +133,17 @@ _PARTS: Final = (
                 THEN a.attcollation::regcollation::text END,
             CASE WHEN a.attstorage <> t.typstorage THEN a.attstorage::text END,
             nullif(a.attcompression::text, ''), nullif(a.attstattarget, -1)::text,
-            (SELECT string_agg(i, ', ' ORDER BY i) FROM unnest(a.attoptions) i
-                WHERE i !~ '^pg_attver='), a.attacl::text]
+            CASE WHEN a.attoptions IS NOT NULL THEN
+                (SELECT string_agg(i, ', ' ORDER BY i) FROM unnest(a.attoptions) i
+                WHERE left(i, 10) <> 'pg_attver=') END, a.attacl::text]
         FROM pg_attribute a JOIN pg_class o ON o.oid = a.attrelid
         JOIN pg_namespace n ON n.oid = o.relnamespace
         JOIN pg_type t ON t.oid = a.atttypid
-        LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+        LEFT JOIN pg_attrdef d
+            ON a.atthasdef AND d.adrelid = a.attrelid AND d.adnum = a.attnum
         WHERE o.relkind IN ('r', 'p', 'f', 'v', 'm', 'c') AND a.attnum > 0
-            AND NOT a.attisdropped AND {_own("pg_class", "o.oid")}""",
+            AND a.attrelid >= {_FIRST} AND NOT a.attisdropped
+            AND {_own("pg_class", "o.oid")}""",
     ),
     _part(
         "constraint",
@@ -157,7 +162,8 @@ _PARTS: Final = (
                 ELSE contypid::regtype::text END AS place FROM pg_constraint) c
         JOIN pg_namespace n ON n.oid = c.connamespace
         WHERE c.contype IN ('c', 'f', 'p', 'u', 'x')
-            AND {_own("pg_class", "c.conrelid")}
+            AND c.oid >= {_FIRST} AND {_OWN}
+            AND {_no_member("pg_class", "c.conrelid")}
             AND {_no_member("pg_type", "c.contypid")}""",
     ),
     _part(
@@ -171,7 +177,8 @@ _PARTS: Final = (
             {_tablespace("o.reltablespace")}]
         FROM pg_index i JOIN pg_class o ON o.oid = i.indexrelid
         JOIN pg_namespace n ON n.oid = o.relnamespace
-        WHERE {_own("pg_class", "i.indrelid")} AND NOT EXISTS (
+        WHERE i.indexrelid >= {_FIRST} AND {_own("pg_class", "i.indrelid")}
+            AND NOT EXISTS (
             SELECT FROM pg_constraint c
             WHERE c.conindid = i.indexrelid AND c.contype IN ('p', 'u', 'x'))""",
     ),
@@ -248,7 +255,7 @@ _PARTS: Final = (
             nullif(t.tgenabled::text, 'O')]
         FROM pg_trigger t JOIN pg_class o ON o.oid = t.tgrelid
         JOIN pg_namespace n ON n.oid = o.relnamespace
-        WHERE NOT t.tgisinternal AND t.tgparentid = 0
+        WHERE t.oid >= {_FIRST} AND NOT t.tgisinternal AND t.tgparentid = 0
             AND {_own("pg_class", "o.oid")}""",
     ),
     _part(
@@ -259,7 +266,8 @@ _PARTS: Final = (
             nullif(r.ev_enabled::text, 'O')]
         FROM pg_rewrite r JOIN pg_class o ON o.oid = r.ev_class
         JOIN pg_namespace n ON n.oid = o.relnamespace
-        WHERE r.rulename <> '_RETURN' AND {_own("pg_class", "o.oid")}""",
+        WHERE r.oid >= {_FIRST} AND r.rulename <> '_RETURN'
+            AND {_own("pg_class", "o.oid")}""",
     ),
     _part(
         "policy",
@@ -321,10 +329,10 @@ _PARTS: Final = (
         "text",
         f"""SELECT pg_describe_object(d.classoid, d.objoid, d.objsubid),
             ARRAY[d.description] FROM pg_description d
-        WHERE d.objoid >= 16384 AND d.classoid <> 'pg_extension'::regclass
+        WHERE d.objoid >= {_FIRST} AND d.classoid <> 'pg_extension'::regclass
             AND {_no_member("pg_class", "d.objoid")}
-            AND NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = d.classoid
-                AND x.objid = d.objoid AND x.deptype = 'e')""",
+            AND (d.classoid, d.objoid) NOT IN (
+                SELECT x.classid, x.objid FROM members x)""",
     ),
 )
 
@@ -339,18 +347,30 @@ _RARE: Final = tuple(
         (),
         f"SELECT pg_describe_object('pg_{name}'::regclass, o.oid, 0), ARRAY[]::text[]"
         f" FROM pg_{name} o"
-        f" WHERE o.oid >= 16384 AND {_no_member(f'pg_{name}', 'o.oid')}",
+        f" WHERE o.oid >= {_FIRST} AND {_no_member(f'pg_{name}', 'o.oid')}",
     )
     for name in _BY_EXISTENCE
 )
 _ALL: Final = (*_PARTS, *_RARE)
-_QUERY: Final = "\nUNION ALL\n".join(
+_MEMBERS: Final = """WITH members AS MATERIALIZED (
+    SELECT classid, objid FROM pg_depend
+    WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e')"""
+_READY: Final = f"""SELECT EXISTS (
+    SELECT FROM pg_prepared_statements WHERE name = '{_PREPARED}'),
+    set_config('asyncdb.jit', current_setting('jit'), true),
+    set_config('jit', 'off', true)"""
+_ENTER: Final = """SELECT NULL::integer,
+    set_config('asyncdb.search_path', current_setting('search_path'), true),
+    ARRAY[set_config('search_path', '', true)]"""
+_LEAVE: Final = """SELECT NULL::integer,
+    set_config('search_path', current_setting('asyncdb.search_path'), true),
+    ARRAY[set_config('jit', current_setting('asyncdb.jit'), true)]"""
+_NUMBERED: Final = [
     each.sql.replace("SELECT ", f"SELECT {number}, ", 1)
     for number, each in enumerate(_ALL)
-)
-_ENTER: Final = f"""SELECT current_setting('search_path'), current_setting('jit'),
-    EXISTS (SELECT FROM pg_prepared_statements WHERE name = '{_PREPARED}'),
-    set_config('search_path', '', false), set_config('jit', 'off', false)"""
+]
+_QUERY: Final = f"{_MEMBERS}\n" + "\nUNION ALL\n".join([_ENTER, *_NUMBERED, _LEAVE])
+"""Its parts run one after the other, so `search_path` is empty for those between."""
 _CLUSTER: Final = """SELECT 'role ' || quote_ident(rolname) FROM pg_roles
     WHERE rolname !~ '^pg_'
     UNION ALL SELECT 'tablespace ' || quote_ident(spcname) FROM pg_tablespace
@@ -361,18 +381,13 @@ def read(connection: Connection, ignore: Collection[str]) -> Schema:
     """The schema that this transaction sees, without the tables named in `ignore`.
 
     `search_path` and `jit` are as before when it returns. The query is planned once for
-    each connection, and again where the driver has discarded it.
+    each connection, and again where somebody has discarded it; compiling all of it
+    would take a thousand times as long as running it.
     """
-    path, jit, is_prepared, *_ = _execute(connection, _ENTER)[0]
+    is_prepared, *_ = _execute(connection, _READY)[0]
     if not is_prepared:
         _execute(connection, f"PREPARE {_PREPARED} AS {_QUERY}")
     rows = _execute(connection, f"EXECUTE {_PREPARED}")
-    was = path.replace("'", "''")
-    _execute(
-        connection,
-        f"SELECT set_config('search_path', '{was}', false),"
-        f" set_config('jit', '{jit}', false)",
-    )
     return Schema("postgresql", _objects(rows, ignore))
 
 
@@ -382,9 +397,9 @@ def _execute(connection: Connection, sql: str) -> Sequence[Any]:
     return done.all() if done.returns_rows else []
 
 
-def _objects(rows: Iterable[Any], ignore: Collection[str]) -> Objects:
+def _objects(rows: Sequence[Any], ignore: Collection[str]) -> Objects:
     found: dict[str, dict[str, dict[str, str]]] = {}
-    for number, name, values in rows:
+    for number, name, values in rows[1:-1]:
         part = _ALL[number]
         said = dict(zip(part.properties, values, strict=True))
         properties = {key: value for key, value in said.items() if value is not None}

@@ -14,8 +14,10 @@ from sqlalchemy.pool import NullPool
 
 from pytest_asyncdb.errors import HistoryRefused, RevisionFailed
 from pytest_asyncdb.migrations import _config
+from pytest_asyncdb.migrations._data import DataWalk
 from pytest_asyncdb.migrations._environment import execute, render_sql
 from pytest_asyncdb.migrations._findings import Finding
+from pytest_asyncdb.migrations._given import given_data
 from pytest_asyncdb.migrations._history import read_history
 from pytest_asyncdb.migrations._known import known_tables
 from pytest_asyncdb.migrations._models import (
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from pytest_asyncdb.migrations._diff import Difference
     from pytest_asyncdb.migrations._findings import Report, Result
     from pytest_asyncdb.migrations._history import History
+    from pytest_asyncdb.migrations._locks import Locks
     from pytest_asyncdb.migrations._schema import Schema
 
 __all__ = ["Runner"]
@@ -60,7 +63,8 @@ class Runner:
     `config` is the path of alembic.ini (or pyproject.toml, or `alembic.ini:section`),
     relative to `root`, or a Config. `url` is the database, which should be empty and is
     nobody else's, through an async driver; whatever env.py connects to leads there.
-    `reset` empties it. `around` makes the context in which the runner connects.
+    `reset` empties it. `around` makes the context in which the runner connects. With
+    `locks` "warn" or "fail", the locks that upgrades take on PostgreSQL are observed.
 
     Raises `AlembicConfigRefused` for a configuration that is none. Every coroutine
     raises `EnvironmentFailed` for an env.py that cannot be run, `HistoryRefused` for
@@ -80,6 +84,7 @@ class Runner:
         irreversible: Collection[str] = (),
         differences: Mapping[str, str] | None = None,
         ignore: Collection[str] = (VERSION_TABLE,),
+        locks: str = "off",
         say: Callable[[str], None] | None = None,
     ) -> None:
         self.config = _config.load(config, root or Path.cwd())
@@ -90,8 +95,11 @@ class Runner:
         self._irreversible = irreversible
         self._rules = Rules(differences or {})
         self._ignore = ignore
+        self.locks = locks
         self._say = say
         self._report: Report | None = None
+        self._survival: dict[str, list[Finding]] | None = None
+        self._locks: dict[str, Locks] = {}
         self._used = False
 
     def __repr__(self) -> str:
@@ -219,6 +227,57 @@ class Runner:
         """The same for sync code; blocks."""
         return self._report or block(self.walk)
 
+    async def walk_with_rows(self) -> dict[str, list[Finding]]:
+        """The same on tables that are filled: what becomes of rows, by revision.
+
+        The first call walks. Revisions that cannot be reached are not in it.
+        """
+        if self._survival is None:
+            report = await self.walk()
+            walk = DataWalk(
+                self.config,
+                self.url,
+                two_way={
+                    name
+                    for name, each in report.results.items()
+                    if each.down is not None and not each.failures
+                },
+                given=given_data(),
+                accepted={
+                    name: each.revision.accepted
+                    for name, each in report.results.items()
+                    if each.revision.accepted is not None
+                },
+                ignore=self._ignore,
+                reset=self._reset,
+                watch_locks=self.locks != "off",
+            )
+            self.reset()
+            self._survival = await self._in_thread(walk.run)
+            self._locks = walk.locks
+        return self._survival
+
+    def survival(self, revision: str | None = None) -> list[Finding] | None:
+        """What becomes of rows at one revision, or at all; blocks.
+
+        None where the revision was not reached.
+        """
+        found = self._survival
+        if found is None:
+            found = block(self.walk_with_rows)
+        if revision is not None:
+            return found.get(revision)
+        return [each for several in found.values() for each in several]
+
+    def locks_of(self, revision: str) -> Locks | None:
+        """What its upgrade locks, and what is dangerous in it; blocks.
+
+        None where it was not observed.
+        """
+        if self._survival is None:
+            block(self.walk_with_rows)
+        return self._locks.get(revision)
+
     # --------------------------------------------------------------------- the checks
     def reset(self) -> None:
         """Empty the database, if anything has used it."""
@@ -230,6 +289,11 @@ class Runner:
     def has_walked(self) -> bool:
         """Whether there is a report already."""
         return self._report is not None
+
+    @property
+    def observed_locks(self) -> Mapping[str, Locks]:
+        """What was seen so far, by revision; nothing is walked for it."""
+        return self._locks
 
     def results(self, revision: str | None = None) -> list[Result]:
         """What the walk found of one revision, or of all."""
@@ -257,6 +321,11 @@ class Runner:
             f"{each} is {_seen(each, told)}"
             for each in sorted(told ^ set(self.revisions))
         ]
+
+    def unmet_data(self) -> list[str]:
+        """Revisions that `migration_data` names, and that there are not."""
+        unknown = sorted(set(given_data()) - set(self.revisions))
+        return [f"migration_data names {each}, which there is not" for each in unknown]
 
     def compare_models(self, metadata: MetaData) -> list[str]:
         """What `create_all` of the models makes otherwise than the migrations.

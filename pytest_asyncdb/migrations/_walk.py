@@ -7,7 +7,6 @@ next ones, the walk goes on from an empty database.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +16,8 @@ from pytest_asyncdb.migrations._environment import execute, failed
 from pytest_asyncdb.migrations._findings import Finding, Report, Result
 from pytest_asyncdb.migrations._history import IRREVERSIBLE, Revision, in_order
 from pytest_asyncdb.migrations._rules import Rules
-from pytest_asyncdb.migrations._snapshot import cluster, snapshot
+from pytest_asyncdb.migrations._snapshot import cluster
+from pytest_asyncdb.migrations._steps import Attempt, Eyes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterator, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from alembic.runtime.migration import MigrationContext, RevisionStep
     from alembic.script import Script, ScriptDirectory
-    from sqlalchemy import URL, Connection
+    from sqlalchemy import URL
 
     from pytest_asyncdb.migrations._diff import Difference
     from pytest_asyncdb.migrations._schema import Schema
@@ -90,7 +90,7 @@ class Walk:
         self, context: MigrationContext, script: ScriptDirectory
     ) -> Iterator[RevisionStep]:
         scripts = in_order(script)
-        eyes = _Eyes(context, script, self.ignore)
+        eyes = Eyes(context, script, self.ignore)
         if not self.report.results:
             self._begin(eyes, scripts)
         for each in scripts[: self._done]:
@@ -108,7 +108,7 @@ class Walk:
         new = cluster(eyes.connection) - self._cluster
         self.report.cluster = sorted(new)
 
-    def _begin(self, eyes: _Eyes, scripts: Sequence[Script]) -> None:
+    def _begin(self, eyes: Eyes, scripts: Sequence[Script]) -> None:
         self._empty = eyes.look()
         self._cluster = cluster(eyes.connection)
         self.report.heads = tuple(eyes.script.get_heads())
@@ -126,7 +126,7 @@ class Walk:
 
     # ----------------------------------------------------------------- one revision
     def _visit(
-        self, eyes: _Eyes, script: Script, result: Result, before: Schema
+        self, eyes: Eyes, script: Script, result: Result, before: Schema
     ) -> Generator[RevisionStep, None, Schema | None]:
         """Its schema when it is up; None where the walk has to begin anew."""
         yield self._watched(eyes.up(script), result, "upgrade")
@@ -134,7 +134,7 @@ class Walk:
         self._done += 1
         if result.irreversible is not None:
             return after
-        attempt = _Attempt(eyes, script)
+        attempt = Attempt(eyes, script)
         yield self._attempted(attempt, result)
         if attempt.error is not None:
             yield eyes.up(script, nothing=True)
@@ -159,7 +159,7 @@ class Walk:
         lacks = f"{script} of {result.revision.id}"
         result.findings.append(Finding(what, tuple(differences), lacks, fails=fails))
 
-    def _unharmed(self, eyes: _Eyes, after: Schema) -> Schema | None:
+    def _unharmed(self, eyes: Eyes, after: Schema) -> Schema | None:
         """Where DDL is not undone: go on only if the failed step has left nothing."""
         self._again = eyes.look() != after
         return None if self._again else after
@@ -193,7 +193,7 @@ class Walk:
             result.findings.append(Finding(str(error)))
             self.report.stopped = error.cause
 
-    def _attempted(self, attempt: _Attempt, result: Result) -> RevisionStep:
+    def _attempted(self, attempt: Attempt, result: Result) -> RevisionStep:
         """A downgrade whose failure is undone, so that the walk goes on."""
         step = attempt.step
         run = step.migration_fn
@@ -215,7 +215,7 @@ class Walk:
 
     # -------------------------------------------------------------------- the way back
     def _back_to_base(
-        self, eyes: _Eyes, scripts: Sequence[Script]
+        self, eyes: Eyes, scripts: Sequence[Script]
     ) -> Iterator[RevisionStep]:
         for each in self.report.results.values():
             if each.down is None and self.report.base_skipped is None:
@@ -257,93 +257,3 @@ def _stays(revision: Revision) -> str:
         f"downgrade() of {revision.title} does nothing, so what upgrade() does stays;"
         f" if there is no way back, say so in the file: {IRREVERSIBLE} = 'why'"
     )
-
-
-# --------------------------------------------------------------------------- reading
-@dataclass
-class _Eyes:
-    """What is seen and stepped on env.py's own connection."""
-
-    context: MigrationContext
-    script: ScriptDirectory
-    ignore: Collection[str]
-
-    @property
-    def connection(self) -> Connection:
-        found = self.context.connection
-        assert found is not None, "a plan runs online"  # noqa: S101
-        return found
-
-    @property
-    def transactional(self) -> bool:
-        """Whether a failed step can be undone."""
-        return bool(self.context.impl.transactional_ddl)
-
-    def look(self) -> Schema:
-        """The schema between two steps."""
-        self._forget_types()
-        ignore = {*self.ignore, self.context.version_table}
-        connection = self.connection
-        if self.context._in_external_transaction:
-            return snapshot(connection, ignore=ignore)  # env.py's own to end
-        if connection.in_transaction():
-            connection.commit()
-        try:
-            return snapshot(connection, ignore=ignore)
-        finally:
-            connection.rollback()
-
-    def up(self, script: Script, *, nothing: bool = False) -> RevisionStep:
-        """An upgrade; with `nothing` only the version says so."""
-        from alembic.runtime.migration import RevisionStep
-
-        self._forget_types()
-        step = RevisionStep.upgrade_from_script(self.script.revision_map, script)
-        if nothing:
-            step.migration_fn = lambda **_: None
-        return step
-
-    def down(self, script: Script) -> RevisionStep:
-        """A downgrade."""
-        from alembic.runtime.migration import RevisionStep
-
-        self._forget_types()
-        return RevisionStep.downgrade_from_script(self.script.revision_map, script)
-
-    def _forget_types(self) -> None:
-        """Alembic remembers for a whole run which types it has created."""
-        self.context.impl.memo.clear()
-
-
-class _Attempt:
-    """A downgrade inside of a SAVEPOINT, where DDL can be undone."""
-
-    def __init__(self, eyes: _Eyes, script: Script) -> None:
-        self._eyes = eyes
-        self.step = eyes.down(script)
-        self.error: Exception | None = None
-        self.seconds: float | None = None
-        self.is_lost = False
-        """Whether it failed after it had ended the transaction of its step."""
-
-    def run(self, work: Callable[[], None]) -> None:
-        """Do it, or undo all that it did."""
-        from sqlalchemy.exc import SQLAlchemyError
-
-        began = time.perf_counter()
-        transactional = self._eyes.transactional
-        savepoint = self._eyes.connection.begin_nested() if transactional else None
-        try:
-            work()
-        except Exception as error:  # noqa: BLE001 - whatever a script raises
-            self.error = error
-            if savepoint is None:
-                return
-            self.is_lost = not savepoint.is_active
-            if not self.is_lost:
-                savepoint.rollback()
-            return
-        self.seconds = time.perf_counter() - began
-        if savepoint is not None and savepoint.is_active:
-            with contextlib.suppress(SQLAlchemyError):  # it has committed by itself
-                savepoint.commit()

@@ -8,10 +8,11 @@ process, whichever of them comes first, and report what was found.
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 from unittest import SkipTest
 
-from pytest_asyncdb.errors import ChecksFailed
+from pytest_asyncdb.errors import ChecksFailed, MigrationLockWarning
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
@@ -25,7 +26,9 @@ __all__ = [
     "test_history_is_well_formed",
     "test_models_equal_migrations",
     "test_offline_sql_gives_the_same_schema",
+    "test_revision_does_not_lock_for_long",
     "test_revision_goes_up_down_and_up",
+    "test_rows_survive_the_revision",
     "test_upgrade_from_empty_to_head",
 ]
 
@@ -45,7 +48,11 @@ def test_history_has_the_declared_heads(db_migrations: Runner) -> None:
 def test_history_is_well_formed(db_migrations: Runner) -> None:
     """No duplicate or empty revision; env.py shows those that the files are."""
     __tracebackhide__ = True
-    found = [*db_migrations.history.problems, *db_migrations.hidden_revisions()]
+    found = [
+        *db_migrations.history.problems,
+        *db_migrations.hidden_revisions(),
+        *db_migrations.unmet_data(),
+    ]
     _fail("the revision files do not make a sound history", found)
 
 
@@ -74,6 +81,44 @@ def test_revision_goes_up_down_and_up(
     if reasons and asyncdb_revision is not None:
         message = f"irreversible: {reasons[0]}"
         raise SkipTest(message)
+
+
+def test_rows_survive_the_revision(
+    db_migrations: Runner, asyncdb_revision: str | None
+) -> None:
+    """On filled tables it succeeds, and no row or value is lost."""
+    __tracebackhide__ = True
+    found = db_migrations.survival(asyncdb_revision)
+    if found is None:
+        reason = db_migrations.report().stopped or "the walk has ended before"
+        message = f"not reached: {reason}"
+        raise SkipTest(message)
+    _fail("rows do not survive", [each.text for each in found if each.fails])
+
+
+def test_revision_does_not_lock_for_long(
+    db_migrations: Runner, asyncdb_revision: str | None
+) -> None:
+    """What it would do to a live PostgreSQL, as asyncdb_migration_locks says."""
+    __tracebackhide__ = True
+    mode = db_migrations.locks
+    if mode == "off":
+        message = "asyncdb_migration_locks = off"
+        raise SkipTest(message)
+    names = [asyncdb_revision] if asyncdb_revision else db_migrations.revisions
+    seen = [(name, db_migrations.locks_of(name)) for name in names]
+    if all(locks is None for _, locks in seen):
+        message = "locks are observed on PostgreSQL, at revisions that are reached"
+        raise SkipTest(message)
+    found = [
+        f"upgrade() of {name} {danger}"
+        for name, locks in seen
+        for danger in (locks.dangers if locks is not None else ())
+    ]
+    if mode == "fail":
+        _fail("a live database would wait, or running code fail", found)
+    for each in found:
+        warnings.warn(MigrationLockWarning(each), stacklevel=2)
 
 
 def test_downgrade_to_base_leaves_nothing(db_migrations: Runner) -> None:

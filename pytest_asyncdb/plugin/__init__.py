@@ -13,13 +13,18 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import pytest
 
 from pytest_asyncdb.plugin import (
+    _answers,
     _collection,
     _factories,
+    _faults,
     _hookspecs,
     _lifecycle,
     _migrations_collection,
+    _race,
     _statements,
 )
+from pytest_asyncdb.plugin._concurrency import _real, db_concurrency
+from pytest_asyncdb.plugin._faults import db_faults
 from pytest_asyncdb.plugin._fixtures import (
     RunDatabase,
     _audit,
@@ -53,6 +58,7 @@ from pytest_asyncdb.plugin._overrides import (
     asyncdb_target,
     asyncdb_template_key,
 )
+from pytest_asyncdb.plugin._race import _race as _race_fixture
 from pytest_asyncdb.plugin._statements import db_statements
 from pytest_asyncdb.plugin._suite import suite_of, usage_errors
 from pytest_asyncdb.plugin._versions import check_pytest
@@ -66,6 +72,8 @@ __all__ = [
     "_database",
     "_isolation",
     "_persist",
+    "_race_fixture",
+    "_real",
     "_target",
     "_untouched",
     "asyncdb",
@@ -80,7 +88,9 @@ __all__ = [
     "asyncdb_target",
     "asyncdb_template_key",
     "db_changes",
+    "db_concurrency",
     "db_engine",
+    "db_faults",
     "db_migrations",
     "db_run",
     "db_session",
@@ -102,6 +112,10 @@ check_pytest()
 _FACTORY_MARK: Final = (
     "asyncdb_factory(fixture, *traits, **attributes): what the object is like that the"
     " fixture of a registered factory gives"
+)
+_RACE_MARK: Final = (
+    "asyncdb_race(actors=2, **options): copies of the async test run against each other"
+    " in every interleaving; options are those of db_concurrency.explore"
 )
 _MARK: Final = (
     "asyncdb(isolation=, backends=, requires=, capture=): the test uses the database;"
@@ -134,11 +148,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """Refuse settings that are not known, at once."""
     config.addinivalue_line("markers", _MARK)
     config.addinivalue_line("markers", _FACTORY_MARK)
+    config.addinivalue_line("markers", _RACE_MARK)
     suite = suite_of(config)
     if suite.is_configured:
         with usage_errors():
             suite.check()
             suite.audit()
+            suite.measure()
         if suite.settings.factory_report:
             from pytest_asyncdb.plugin._factory_report import collect
 
@@ -241,13 +257,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(
     session: pytest.Session, items: list[pytest.Item]
 ) -> None:
-    """Add checks of migrations and of factories, before items are chosen among."""
+    """Add checks of migrations, factories and the schema, before items are chosen."""
     _migrations_collection.add_checks(session, items)
     suite = suite_of(session.config)
     if suite.is_configured and suite.settings.factories:
         from pytest_asyncdb.plugin._factory_checks import checks
 
         items += checks(session, items)
+    if suite.is_configured and suite.settings.lint_schema:
+        from pytest_asyncdb.plugin import _lint
+
+        items += _lint.checks(session, items)
 
 
 # -------------------------------------------------------------------------- a test
@@ -264,6 +284,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
     """Undo the test after its last finaliser."""
     __tracebackhide__ = True
+    _statements.end(item)
     with _lifecycle.end(item):
         return (yield)
 
@@ -292,6 +313,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
             from pytest_asyncdb.plugin._hypothesis import isolated_examples
 
             stack.enter_context(isolated_examples(item))
+        stack.enter_context(_race.racing(item))
         stack.enter_context(_statements.calling(item))
         return (yield)
 
@@ -328,4 +350,5 @@ def pytest_runtest_makereport(
         suite.started.failed()
     _report.explain(call, report, suite.overrides)
     _report.show_changes(suite, report)
-    return _factories.with_seed(item, _statements.with_answer(call, report))
+    _faults.with_condition(call, report)
+    return _factories.with_seed(item, _answers.with_answer(item, call, report))

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_asyncdb.plugin._factories import use_parameters
-from pytest_asyncdb.plugin._lifecycle import DATABASE, ISOLATION, TARGET, is_requested
+from pytest_asyncdb.plugin._lifecycle import (
+    DATABASE,
+    ISOLATION,
+    REAL,
+    TARGET,
+    is_requested,
+)
+from pytest_asyncdb.plugin._race import MARK as RACE_MARK, RACE, check as check_race
 from pytest_asyncdb.plugin._suite import suite_of
 
 if TYPE_CHECKING:
@@ -24,7 +31,10 @@ def request_by_mark(collector: pytest.Collector, name: str, obj: object) -> None
         return
     if not collector.istestfunction(obj, name):
         return
-    if any(mark.name == _MARK for mark in getattr(obj, "pytestmark", ())):
+    names = {mark.name for mark in getattr(obj, "pytestmark", ())}
+    if RACE_MARK in names:
+        pytest.mark.usefixtures(RACE)(obj)
+    elif _MARK in names:
         pytest.mark.usefixtures(ISOLATION)(obj)
     elif collector.get_closest_marker(_MARK) is not None:
         uses = [mark.args for mark in collector.iter_markers("usefixtures")]
@@ -63,7 +73,9 @@ def generate(metafunc: pytest.Metafunc) -> None:
     from pytest_asyncdb.errors import AsyncDBError
 
     try:
-        _check(metafunc.definition.nodeid, marks)
+        _check(metafunc.definition.nodeid, marks, real=REAL in names)
+        for mark in metafunc.definition.iter_markers(RACE_MARK):
+            check_race(metafunc.definition.nodeid, metafunc.function, mark)
         settings = suite_of(metafunc.config).settings
     except AsyncDBError as error:
         raise pytest.Collector.CollectError(str(error)) from error
@@ -83,11 +95,14 @@ def generate(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(TARGET, indexes, indirect=True, ids=ids, scope="session")
 
 
-def _check(test: str, marks: list[pytest.Mark]) -> None:
-    if marks:
-        from pytest_asyncdb.plugin._markers import read_marks
+def _check(test: str, marks: list[pytest.Mark], *, real: bool) -> None:
+    if not marks:
+        return
+    from pytest_asyncdb.errors import MarkRefused
+    from pytest_asyncdb.plugin._markers import read_marks
 
-        read_marks(test, marks)
+    if read_marks(test, marks).isolation == "sandbox" and real:
+        raise MarkRefused.sandbox(test)
 
 
 def _mode(metafunc: pytest.Metafunc, settings: Settings) -> str:
@@ -95,7 +110,7 @@ def _mode(metafunc: pytest.Metafunc, settings: Settings) -> str:
 
     test = metafunc.definition
     request = read_marks(test.nodeid, test.iter_markers(_MARK))
-    return request.isolation or settings.isolation
+    return request.mode(settings.isolation, real=REAL in metafunc.fixturenames)
 
 
 def _parametrize(metafunc: pytest.Metafunc, targets: tuple[Target, ...]) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pytest_asyncdb.errors import NotPlanned
+from pytest_asyncdb.errors import NotPlanned, ProvisioningError
 from pytest_asyncdb.isolation import Isolation
 from pytest_asyncdb.provisioning import Run
 
@@ -46,6 +47,7 @@ class WorkerDatabase:
         """What leads to the connection: "guest" or "thread", once it is known."""
         self._plan: Plan | None = None
         self._isolation: Isolation | None = None
+        self._failure: ProvisioningError | None = None
 
     @property
     def _planned(self) -> Plan:
@@ -97,14 +99,26 @@ class WorkerDatabase:
     def ready(self) -> Database:
         """The database itself, which the first call makes.
 
-        Raises what provisioning raises; `plan` must have been called.
+        Raises what provisioning raises, at each call the same: what cannot be had is
+        not tried again for each of a thousand tests. `plan` must have been called.
         """
+        if self._failure is not None:
+            raise self._failure.with_traceback(None)
         if self.made is None:
-            plan = self._planned
-            self.made = self.run.database(
-                plan.build, engine_options=plan.engine_options
-            )
+            self.made = self._make()
         return self.made
+
+    def _make(self) -> Database:
+        try:
+            return self.build(self.run)
+        except ProvisioningError as error:
+            self._failure = error
+            raise
+
+    def build(self, run: Run) -> Database:
+        """A database that holds the same, on another run's server."""
+        plan = self._planned
+        return run.database(plan.build, engine_options=plan.engine_options)
 
 
 @dataclass
@@ -123,6 +137,17 @@ class _Test:
     is_known: bool = False
     is_over: bool = False
     findings: list[Finding] = field(default_factory=list)
+    took: dict[str, float] = field(default_factory=lambda: {"setup": 0.0, "reset": 0.0})
+    """Seconds to open and to close its isolation."""
+
+    @contextlib.contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Add what the block takes."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.took[part] += time.perf_counter() - began
 
     def pause(self) -> bool:
         """Close the isolation; whether it was open."""
@@ -132,7 +157,8 @@ class _Test:
             self.is_over = True
             self.ends()
         self.is_open = False
-        self.findings += self.database.isolation.close()
+        with self.timed("reset"):
+            self.findings += self.database.isolation.close()
         return True
 
 
@@ -156,6 +182,8 @@ class Databases:
         self._made: dict[int, WorkerDatabase] = {}
         self._installed: WorkerDatabase | None = None
         self._test: _Test | None = None
+        self.took: dict[str, float] = {}
+        """Seconds to isolate the last test, and to undo it."""
 
     def __getitem__(self, index: int) -> WorkerDatabase:
         """The database of the index-th target; nothing is started."""
@@ -225,7 +253,8 @@ class Databases:
         if test is None or test.is_open or not test.database.is_planned:
             return
         self._install(test.database)
-        test.database.isolation.open(test.name, joins=test.joins, mode=test.mode)
+        with test.timed("setup"):
+            test.database.isolation.open(test.name, joins=test.joins, mode=test.mode)
         test.is_open = True
         if self._settings.show_changes or self._settings.audit:
             test.database.isolation.remember()
@@ -255,6 +284,7 @@ class Databases:
             test.pause()
         finally:
             self._test = None
+            self.took = test.took
         return test.findings
 
     # --------------------------------------------------------------- wider fixtures

@@ -16,6 +16,7 @@ from pytest_asyncdb.plugin._suite import suite_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -59,6 +60,16 @@ class _Host:
     def run(self, fn: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:  # noqa: ANN401
         return self._isolation.run(fn, *args)
 
+    def settle(self) -> None:
+        """Let what fixtures wrote be where examples begin."""
+        self._isolation.settle()
+
+    def example(self) -> AbstractContextManager[None]:
+        """Around one example of a machine that the test runs."""
+        from pytest_asyncdb.plugin._hypothesis import Examples
+
+        return Examples(self._request.node, self._isolation).one()
+
 
 def running_name(config: pytest.Config) -> str:
     """The test that runs."""
@@ -76,15 +87,15 @@ def offer(request: pytest.FixtureRequest, isolation: Isolation) -> None:
     test = running_test()
     if test is not None and test.host is None:
         test.host = _Host(request, isolation)
-        from pytest_asyncdb.strategies._running import offer_session
+        from pytest_asyncdb.strategies._running import offer_host
 
-        offer_session(_session)
+        offer_host(_host)
 
 
-def _session() -> AsyncSession | None:
-    """The running test's, if that is isolated."""
+def _host() -> Any:  # noqa: ANN401  (one of ours, or None)
+    """The running test, if that is isolated."""
     test = running_test()
-    return None if test is None or test.host is None else test.host.session
+    return None if test is None else test.host
 
 
 def begin_example(item: pytest.Item) -> None:

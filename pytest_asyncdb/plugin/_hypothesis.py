@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 
-from pytest_asyncdb.plugin import _factories
+from pytest_asyncdb.plugin import _factories, _statements
 from pytest_asyncdb.plugin._lifecycle import current_database
 from pytest_asyncdb.plugin._suite import suite_of
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pytest_asyncdb.isolation import Finding, Isolation
 
-__all__ = ["isolated_examples"]
+__all__ = ["Examples", "isolated_examples"]
 
 _SETTINGS: Final = "_hypothesis_internal_use_settings"
 
@@ -37,7 +37,7 @@ def isolated_examples(item: pytest.Item) -> Iterator[None]:
         yield
         return
     database.isolation.settle()
-    examples = _Examples(item, database.isolation)
+    examples = Examples(item, database.isolation)
     handle: Any = getattr(function, "hypothesis", None)
     inner = handle.inner_test
     handle.inner_test = examples.around(inner)
@@ -61,7 +61,7 @@ def _answered(function: Any) -> Iterator[None]:  # noqa: ANN401
         setattr(plain, _SETTINGS, before)
 
 
-class _Examples:
+class Examples:
     """The examples of one test."""
 
     def __init__(self, item: pytest.Item, isolation: Isolation) -> None:
@@ -75,22 +75,26 @@ class _Examples:
 
             @functools.wraps(inner)
             async def example(*args: object, **keywords: object) -> None:
-                with self._example():
+                with self.one():
                     await inner(*args, **keywords)
 
         else:
 
             @functools.wraps(inner)
             def example(*args: object, **keywords: object) -> None:
-                with self._example():
+                with self.one():
                     inner(*args, **keywords)
 
         return example
 
     @contextlib.contextmanager
-    def _example(self) -> Iterator[None]:
+    def one(self) -> Iterator[None]:
+        """Around one example."""
         _factories.begin_example(self._item)
-        with self._isolation.example(self._item.nodeid) as findings:
+        with (
+            self._isolation.example(self._item.nodeid) as findings,
+            _statements.example(self._item),
+        ):
             yield
         self._tell(findings)
 

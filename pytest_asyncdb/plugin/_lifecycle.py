@@ -23,6 +23,7 @@ __all__ = [
     "AUDIT",
     "DATABASE",
     "ISOLATION",
+    "REAL",
     "TARGET",
     "UNTOUCHED",
     "audited_mode",
@@ -40,6 +41,7 @@ DATABASE: Final = "_asyncdb_database"
 ISOLATION: Final = "_asyncdb_isolation"
 AUDIT: Final = "_asyncdb_audit"
 UNTOUCHED: Final = "_asyncdb_untouched"
+REAL: Final = "_asyncdb_real"
 _MODE: Final = pytest.StashKey[str]()
 _OURS: Final = "pytest_asyncdb.plugin."
 _INTERRUPTS: Final = (KeyboardInterrupt, SystemExit, pytest.exit.Exception)
@@ -81,7 +83,8 @@ def _begin(suite: Suite, item: pytest.Item, database: WorkerDatabase) -> None:
         pytest.skip(obstacle)
     check_loop(item)
     suite.point_variables(database)
-    mode = audited_mode(item) or request.isolation or suite.settings.isolation
+    real = REAL in getattr(item, "fixturenames", ())
+    mode = audited_mode(item) or request.mode(suite.settings.isolation, real=real)
     item.stash[_MODE] = mode
     began = functools.partial(
         item.ihook.pytest_asyncdb_isolation_begin, item=item, isolation=mode

@@ -44,6 +44,12 @@ class Request:
             return f"{target.product} has no {', '.join(missing)}"
         return None
 
+    def mode(self, default: str, *, real: bool) -> str:
+        """How the test is isolated; `real` where a fixture needs real commits."""
+        if self.isolation is not None:
+            return self.isolation
+        return "commit" if real and default == "sandbox" else default
+
     @property
     def joins(self) -> Callable[[Engine], bool | None] | None:
         """Which engines share the test's transaction; None leaves it to the project."""

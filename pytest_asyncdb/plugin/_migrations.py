@@ -85,6 +85,7 @@ class Migrations:
             heads=settings.migration_heads,
             irreversible=settings.migration_irreversible,
             differences=settings.migration_differences,
+            locks=settings.migration_locks,
             say=lambda text: say(self._config, f"asyncdb: {text}"),
         )
 
@@ -115,7 +116,8 @@ class Migrations:
             found = [each for each in results if each.findings or each.irreversible]
             shown = results if len(results) <= _SHOWN else found
             yield f"asyncdb: {len(results)} revisions on {target.product}"
-            yield from (f"  {line}" for line in table(shown) if shown)
+            locks = runner.observed_locks
+            yield from (f"  {line}" for line in table(shown, locks) if shown)
 
 
 _MIGRATIONS: Final = pytest.StashKey[Migrations]()

@@ -19,6 +19,8 @@ __all__ = ["add_checks", "generate_revisions"]
 _CHECKS: Final = "pytest_asyncdb.migrations.checks"
 _NODE: Final = "asyncdb-migrations"
 _REVISION: Final = "asyncdb_revision"
+_LOCKS: Final = "test_revision_does_not_lock_for_long"
+"""Left out where locks are not to be observed."""
 
 
 class MigrationChecks(pytest.Module):
@@ -43,6 +45,8 @@ def add_checks(session: pytest.Session, items: list[pytest.Item]) -> None:
         parent, path=Path(str(spec.origin)), nodeid=f"{prefix}{_NODE}"
     )
     found = list(session.genitems(module))
+    if suite_of(config).settings.migration_locks == "off":
+        found = [each for each in found if _LOCKS not in each.name]
     if config.pluginmanager.hasplugin("xdist"):
         for each in found:
             each.add_marker(pytest.mark.xdist_group(_NODE))

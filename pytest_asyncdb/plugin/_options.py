@@ -94,6 +94,12 @@ _DECISIONS: Final = (
         "bool",
         {"action": "store_true"},
     ),
+    _Decision(
+        "diagrams",
+        "a folder for pictures (SVG) of the schedules that fail",
+        "string",
+        {"metavar": "DIR"},
+    ),
     _Decision("leaks", "what a test left open is: warn, fail or ignore", "string"),
     _Decision(
         "unrequested",
@@ -131,6 +137,11 @@ _DECISIONS: Final = (
     ),
     _Decision("migration_heads", "revisions that nothing follows, if several", "args"),
     _Decision("migration_irreversible", "revisions that have no way back", "args"),
+    _Decision(
+        "migration_locks",
+        "what migrations lock on a live PostgreSQL is observed: warn, fail or off",
+        "string",
+    ),
     _Decision(
         "migration_differences",
         "lines what = fail, note or ignore: how differences of schemas are taken",
@@ -172,6 +183,31 @@ _DECISIONS: Final = (
         "the number that random values of factories come from",
         "string",
         {"metavar": "N"},
+    ),
+    _Decision(
+        "lint_schema",
+        "check the schema: indexes, versions that Python compares, money in a Float",
+        "bool",
+        {"action": "store_true"},
+    ),
+    _Decision("lint_ignore", "rule or rule:place of findings that are meant", "args"),
+    _Decision(
+        "durations",
+        "show the N tests that spent most time in the database (0: all)",
+        "string",
+        {"metavar": "N"},
+    ),
+    _Decision(
+        "report",
+        "a JSON file for the statements of each test, and its time in the database",
+        "string",
+        {"metavar": "FILE"},
+    ),
+    _Decision(
+        "report_parameters",
+        "put the parameters of statements into the report, too",
+        "bool",
+        {"action": "store_true"},
     ),
     _Decision(
         "bridge", "loop of the database's connection: auto, guest or thread", "string"

@@ -13,7 +13,7 @@ from pytest_asyncdb.errors import AsyncDBError, Leftovers, LeftoverWarning
 from pytest_asyncdb.plugin._suite import OVERRIDES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import FrameType
 
     from pytest_asyncdb.isolation import Finding
@@ -101,18 +101,39 @@ def tell(item: pytest.Item, findings: Iterable[Finding], leaks: str) -> None:
 
 # --------------------------------------------------------------------------- errors
 def shorten(call: pytest.CallInfo[Any]) -> None:
-    """Take the frames of ours and of SQLAlchemy out of the traceback of our errors."""
+    """Take our frames out of the traceback of a database's error, or of one of ours.
+
+    Of one of ours those of SQLAlchemy as well: what it says stands in its text.
+    """
     error = call.excinfo.value if call.excinfo is not None else None
+    known = sys.modules.get("sqlalchemy.exc")  # without it there is no such error
     if isinstance(error, AsyncDBError) and _has_users(error.__traceback__):
-        error.__traceback__ = _users_traceback(error.__traceback__)
-        call.excinfo = pytest.ExceptionInfo.from_exception(error)
+        error.__traceback__ = _only(_is_users, error.__traceback__)
+    elif known is not None and isinstance(error, known.DBAPIError):
+        for each in _causes(error):
+            rest = _only(_is_not_ours, each.__traceback__)
+            each.__traceback__ = rest or each.__traceback__
+    else:
+        return
+    call.excinfo = pytest.ExceptionInfo.from_exception(error)
 
 
-def _users_traceback(tb: TracebackType | None) -> TracebackType | None:
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what it came from, each once."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        seen.append(error)
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _only(
+    wanted: Callable[[FrameType], bool], tb: TracebackType | None
+) -> TracebackType | None:
     if tb is None:
         return None
-    rest = _users_traceback(tb.tb_next)
-    if not _is_users(tb.tb_frame):
+    rest = _only(wanted, tb.tb_next)
+    if not wanted(tb.tb_frame):
         return rest
     return TracebackType(rest, tb.tb_frame, tb.tb_lasti, tb.tb_lineno)
 
@@ -177,8 +198,16 @@ def _has_users(tb: TracebackType | None) -> bool:
 
 
 def _is_users(frame: FrameType) -> bool:
+    return _package(frame) not in _INTERNAL
+
+
+def _is_not_ours(frame: FrameType) -> bool:
+    return _package(frame) != "pytest_asyncdb"
+
+
+def _package(frame: FrameType) -> str:
     module: str = frame.f_globals.get("__name__", "")
-    return module.partition(".")[0] not in _INTERNAL
+    return module.partition(".")[0]
 
 
 def _hint_of_schema(text: str, overrides: Mapping[str, object]) -> str | None:

@@ -115,8 +115,14 @@ def check_metadata(name: str, value: object) -> MetaData:
     Raises `SettingRefused` otherwise.
     """
     if not isinstance(value, MetaData):
-        held = isinstance(getattr(value, "metadata", None), MetaData)
-        hint = f"name its attribute .metadata in {name}" if held else ""
+        hint = ""
+        if isinstance(getattr(value, "metadata", None), MetaData):
+            hint = f"name its attribute .metadata in {name}"
+        elif isinstance(value, str):
+            hint = f"a path is for the ini file ({name} = {value}); a fixture returns"
+            hint += " the object itself"
+        elif isinstance(value, list | tuple):
+            hint = "copy the tables of all into one: table.to_metadata(one)"
         raise SettingRefused.kind(name, value, "a sqlalchemy.MetaData", hint=hint)
     if not value.tables:
         raise SettingRefused.no_tables(name)

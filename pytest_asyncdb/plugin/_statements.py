@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -19,9 +19,20 @@ if TYPE_CHECKING:
     from pytest_asyncdb.plugin._databases import WorkerDatabase
     from pytest_asyncdb.statements import Loop, Recorder
 
-__all__ = ["calling", "db_statements", "with_answer"]
+__all__ = [
+    "calling",
+    "db_statements",
+    "end",
+    "example",
+    "new_recorder",
+    "recorder_of",
+    "unrecorded",
+]
 
 _RECORDER: Final = pytest.StashKey["Recorder"]()
+_LOOKER: Final = pytest.StashKey["Recorder"]()
+_START: Final = pytest.StashKey[int]()
+_WARNED: Final = pytest.StashKey[set[str]]()
 
 
 @pytest.fixture
@@ -30,27 +41,47 @@ def db_statements(
 ) -> Iterator[Recorder]:
     """What engines in the test's isolation send, from here on: a `Recorder`."""
     __tracebackhide__ = True
-    recorder = _new(isolation_of(request, _asyncdb_database))
+    recorder = new_recorder(isolation_of(request, _asyncdb_database))
     request.node.stash[_RECORDER] = recorder
     yield recorder
     recorder.close()
 
 
-def _new(isolation: Isolation) -> Recorder:
+def new_recorder(isolation: Isolation) -> Recorder:
+    """Of what is sent in transactions of the running test, however it is isolated."""
     from sqlalchemy import Engine
 
-    from pytest_asyncdb.statements import Recorder
-
-    return Recorder(Engine, wanted=_is_isolated, explains_on=isolation.engine)
-
-
-def _is_isolated(connection: Connection) -> bool:
-    """Whether its transactions are those of the running test, however isolated."""
     from pytest_asyncdb.isolation._connection import SandboxConnection
     from pytest_asyncdb.isolation._ferry import FerriedConnection
+    from pytest_asyncdb.statements import Recorder
 
     kinds = (SandboxConnection, FerriedConnection)
-    return isinstance(connection.connection.dbapi_connection, kinds)
+
+    def is_isolated(connection: Connection) -> bool | None:
+        if _silence.depth:
+            return None
+        return isinstance(connection.connection.dbapi_connection, kinds)
+
+    return Recorder(Engine, wanted=is_isolated, explains_on=isolation.engine)
+
+
+class _Silence:
+    """How many ask for silence."""
+
+    depth = 0
+
+
+_silence: Final = _Silence()
+
+
+@contextlib.contextmanager
+def unrecorded() -> Iterator[None]:
+    """No recorder of a test is told of transactions that begin in this block."""
+    _silence.depth += 1
+    try:
+        yield
+    finally:
+        _silence.depth -= 1
 
 
 # ------------------------------------------------------------------ loads in a loop
@@ -66,23 +97,48 @@ def calling(item: pytest.Item) -> Iterator[None]:
     if database is None or suite.settings.n_plus_one == "ignore":
         yield
         return
-    with _recording(item, database.isolation) as recorder:
-        start = len(recorder.log)
-        yield
-        loops = recorder.n_plus_one(start=start)
-    if loops:
-        _tell(item, loops, fails=suite.settings.n_plus_one == "fail")
+    recorder = item.stash.get(_RECORDER, None)
+    if recorder is None:
+        recorder = item.stash[_LOOKER] = new_recorder(database.isolation)
+    item.stash[_START] = len(recorder.log)
+    yield
+    _look(item, recorder)
 
 
 @contextlib.contextmanager
-def _recording(item: pytest.Item, isolation: Isolation) -> Iterator[Recorder]:
-    """The recorder of the test's own fixture, or one for this block."""
-    recorder = item.stash.get(_RECORDER, None)
-    if recorder is not None:
-        yield recorder
+def example(item: pytest.Item) -> Iterator[None]:
+    """Around one example of a property-based test: what is recorded starts anew.
+
+    Raises what `calling` does.
+    """
+    __tracebackhide__ = True
+    recorder = recorder_of(item)
+    if recorder is None:
+        yield
         return
-    with _new(isolation) as recorder:
-        yield recorder
+    recorder.clear()
+    item.stash[_START] = 0
+    yield
+    _look(item, recorder)
+
+
+def _look(item: pytest.Item, recorder: Recorder) -> None:
+    """For loads in a loop among the statements that were not looked at yet."""
+    __tracebackhide__ = True
+    what = suite_of(item.config).settings.n_plus_one
+    if what == "ignore":
+        return
+    loops = recorder.n_plus_one(start=item.stash[_START])
+    item.stash[_START] = len(recorder.log)
+    if loops:
+        _tell(item, loops, fails=what == "fail")
+
+
+def end(item: pytest.Item) -> None:
+    """The call of a test has been reported: look for loads no more."""
+    recorder = item.stash.get(_LOOKER, None)
+    if recorder is not None:
+        recorder.close()
 
 
 def _tell(item: pytest.Item, loops: Sequence[Loop], *, fails: bool) -> None:
@@ -92,19 +148,12 @@ def _tell(item: pytest.Item, loops: Sequence[Loop], *, fails: bool) -> None:
     found = NPlusOneFound.of(item.nodeid, [str(each) for each in loops])
     if fails:
         raise found
-    item.warn(NPlusOneWarning(str(found)))
+    warned = item.stash.setdefault(_WARNED, set())
+    if str(found) not in warned:
+        warned.add(str(found))
+        item.warn(NPlusOneWarning(str(found)))
 
 
-# -------------------------------------------------------------------------- errors
-def with_answer(
-    call: pytest.CallInfo[Any], report: pytest.TestReport
-) -> pytest.TestReport:
-    """The report; of a test that SQLAlchemy's error failed, also what it means."""
-    error = call.excinfo.value if call.excinfo is not None else None
-    if report.failed and type(error).__module__.startswith("sqlalchemy."):
-        from pytest_asyncdb.statements import answer
-
-        text = answer(error) if error is not None else None
-        if text is not None:
-            report.sections.append(("asyncdb: what happened", text))
-    return report
+def recorder_of(item: pytest.Item) -> Recorder | None:
+    """What has recorded the statements of a test, if anything has."""
+    return item.stash.get(_RECORDER, None) or item.stash.get(_LOOKER, None)

@@ -84,6 +84,13 @@ class Suite:
 
             self._config.pluginmanager.register(Audit(self.settings.audit_json))
 
+    def measure(self) -> None:
+        """Record what each test spends in the database, where the user asked for it."""
+        if self.settings.durations is not None or self.settings.report is not None:
+            from pytest_asyncdb.plugin._costs import Costs
+
+            self._config.pluginmanager.register(Costs(self.settings))
+
     @property
     def databases(self) -> Databases:
         """The run's databases. Raises an `AsyncDBError` for one that cannot be had."""

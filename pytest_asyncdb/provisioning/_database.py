@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Database", "open_memory"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class Database:
     """A database with the project's schema and seed rows."""
 
@@ -40,6 +40,8 @@ class Database:
     cloning: Callable[[], Database] | None = field(default=None, repr=False)
     dropping: Callable[[], None] | None = field(default=None, repr=False)
     keeping: Callable[[], None] | None = field(default=None, repr=False)
+    worn: bool = field(default=False, repr=False)
+    """Whether sandboxes have drawn from its sequences, which no rollback undoes."""
 
     @property
     def shown(self) -> str:
@@ -73,6 +75,7 @@ class Database:
         Does nothing in memory, where each `open_sqlite` is a fresh one.
         """
         self.remake()
+        self.worn = False
 
     def clone(self) -> Database:
         """Another database of the same template, for one test; blocks.

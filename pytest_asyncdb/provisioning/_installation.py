@@ -42,6 +42,8 @@ class Installation(ABC):
     product: ClassVar[str]
     ends_by: ClassVar[signal.Signals]
     """The signal that ends the server at once, with all of its processes."""
+    closes_by: ClassVar[signal.Signals]
+    """The signal at which it ends all sessions, and keeps what was committed."""
     version: tuple[int, ...]
     root: Path
     """The directory that holds the programs."""

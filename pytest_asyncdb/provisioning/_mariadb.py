@@ -47,6 +47,7 @@ class _Family(Installation):
     """
 
     ends_by = signal.SIGKILL  # one process, whose data nobody will read
+    closes_by = signal.SIGTERM
 
     @classmethod
     def socket(cls, door: Door) -> Path:

@@ -83,9 +83,14 @@ class Place:
 
     @staticmethod
     def shared_directory(key: str) -> Path:
-        """Where `shared` makes it."""
-        letters = base64.b32encode(hashlib.sha256(key.encode()).digest()).decode()
-        return next(bases()) / f"{PREFIX}-{letters[:LENGTH].lower()}"
+        """Where `shared` makes it.
+
+        Its name counts the folder in: the part in memory is known by the name alone.
+        """
+        base = next(bases())
+        said = f"{base} {key}".encode()
+        letters = base64.b32encode(hashlib.sha256(said).digest()).decode()
+        return base / f"{PREFIX}-{letters[:LENGTH].lower()}"
 
     @property
     def short(self) -> str:

@@ -57,6 +57,7 @@ class PostgreSQL(Installation):
 
     product = "postgresql"
     ends_by = signal.SIGQUIT
+    closes_by = signal.SIGINT  # SIGTERM would wait for the clients
 
     @property
     def program(self) -> Path:

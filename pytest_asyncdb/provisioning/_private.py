@@ -17,6 +17,7 @@ from pytest_asyncdb.provisioning._server import (
     Launch,
     attach_or_start,
     is_running,
+    restart_server,
     stop_server,
 )
 
@@ -89,6 +90,18 @@ class PrivateServer(OwnServer):
         stop_server(self._home)
         return []
 
+    def restart(self) -> None:
+        """Stop the server, which ends all sessions, and start it on its data."""
+        door = self._opened() if self._server.tcp else Door(self._home.sockets)
+        inside = self._inside(door)
+        try:
+            with self._home.locked():
+                found = self.find(self._target)
+                launch = Launch(found, door, self._options, inside.probe, _nothing)
+                restart_server(self._home, launch)
+        finally:
+            inside.close()
+
     def _start(self, door: Door, given: Administration | None = None) -> None:
         """Start the server unless it runs; the caller holds its lock.
 
@@ -146,6 +159,10 @@ class PrivateServer(OwnServer):
             record = {"port": door.port, "password": door.password}
             self._home.write(_DOOR, record)
             return record
+
+
+def _nothing() -> None:
+    """A server that was prepared once stays so."""
 
 
 def free_port() -> int:

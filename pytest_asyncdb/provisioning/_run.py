@@ -154,6 +154,14 @@ class Run:
                 self._database = self._made(build, engine_options or {})
             return self._database
 
+    def restart(self) -> None:
+        """Stop the server, with all of its sessions, and start it again on its data.
+
+        Raises `FaultRefused` for a server that the run has not started by itself, and
+        `ServerFailed`. For a run of a test's own: others of this one would notice.
+        """
+        self._source.restart()
+
     def templates(self) -> list[Template]:
         """Templates of earlier runs on the server, if it is there; starts nothing.
 

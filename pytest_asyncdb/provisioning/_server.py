@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     from pytest_asyncdb.provisioning._installation import Door, Installation
     from pytest_asyncdb.provisioning._place import Place
 
-__all__ = ["Launch", "attach_or_start", "is_running", "stop_server"]
+__all__ = [
+    "Launch",
+    "attach_or_start",
+    "is_running",
+    "restart_server",
+    "stop_server",
+]
 
 _RECORD: Final = "server.json"
 _TIMEOUT: Final = 60.0
@@ -95,6 +101,20 @@ def is_running(place: Place) -> bool:
     return bool(record and record.ready and record.process.alive)
 
 
+def restart_server(place: Place, launch: Launch) -> None:
+    """Stop the place's server and start it on the same data; the caller holds its lock.
+
+    Raises `ServerFailed` where there is none, or it does not come up again.
+    """
+    record = _read(place)
+    if record is None:
+        raise ServerFailed.gone(_tail(place))
+    stop([record.process], launch.installation.closes_by, timeout=_TIMEOUT)
+    server = launch.installation.reachable(Account.current(), place.sockets)
+    record = _run(place, launch, server, record.write(place, ready=False))
+    record.write(place, ready=True)
+
+
 def stop_server(place: Place) -> None:
     """Stop the run's server, if there is one, and remove its directories."""
     if record := _read(place):
@@ -115,15 +135,24 @@ def _start(place: Place, launch: Launch) -> None:
         data = choose_room(place, account) / "data"
         record = _Record(str(data), str(server.program), server.ends_by).write(place)
         copy_cluster(cluster, data, account)
-        command = server.command(data, launch.door, launch.options)
-        process = _launched(place, command, data, account)
-        known = Process.of(process.pid)
-        started = known.started if known else ""
-        record = record.write(place, pid=process.pid, started=started)
-        _wait_until_ready(place, launch, process)
+        record = _run(place, launch, server, record)
         launch.prepare()
         record.write(place, ready=True)
         undo.pop_all()
+
+
+def _run(
+    place: Place, launch: Launch, server: Installation, record: _Record
+) -> _Record:
+    """Start the process on the data, and wait until it answers."""
+    data = Path(record.data)
+    command = server.command(data, launch.door, launch.options)
+    process = _launched(place, command, data, Account.current())
+    known = Process.of(process.pid)
+    started = known.started if known else ""
+    record = record.write(place, pid=process.pid, started=started)
+    _wait_until_ready(place, launch, process)
+    return record
 
 
 def _launched(

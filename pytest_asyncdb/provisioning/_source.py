@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_asyncdb.backends import ServerBackend, get_backend
-from pytest_asyncdb.errors import SourceUnavailable
+from pytest_asyncdb.errors import FaultRefused, SourceUnavailable
 from pytest_asyncdb.provisioning._inspect import client_command
 
 if TYPE_CHECKING:
@@ -79,6 +79,10 @@ class Source(ABC):
         The owner holds the run's lock meanwhile.
         Returns what could not be removed, each with the reason.
         """
+
+    def restart(self) -> None:
+        """Stop the server and start it again, with what it holds."""
+        raise FaultRefused.restart(self.name)
 
     def stored(self) -> Stored | None:
         """Templates on the server that stay, where the server is there and has any."""

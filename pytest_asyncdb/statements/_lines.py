@@ -6,9 +6,8 @@ import site
 import sys
 import sysconfig
 import traceback
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import sqlalchemy
 from greenlet import getcurrent
@@ -17,7 +16,6 @@ from sqlalchemy.orm import Session
 from pytest_asyncdb.statements._statement import Line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from types import CodeType, FrameType, TracebackType
 
     from greenlet import greenlet
@@ -34,30 +32,60 @@ _INSTALLED: Final = tuple(
         *([site.getusersitepackages()] if site.ENABLE_USER_SITE else []),
     }
 )
+_CYTHON: Final = (".pyx", ".pxd", ".pxi")
 _FLUSH: Final = Session.flush.__code__
+# By name: a string knows its hash, code does not.
+_OWNERS: Final[dict[str, str]] = {}
 
 
-class Way(NamedTuple):
+class Way:
     """How the application came to a statement."""
 
-    line: Line | None
-    flushes: bool
-    """A flush sent it."""
-    factory: bool
-    """A factory sent it."""
+    __slots__ = ("_code", "_number", "factory", "flushes")
+
+    def __init__(
+        self,
+        code: CodeType | None,
+        number: int,
+        flushes: bool,  # noqa: FBT001 - by position, which is faster
+        factory: bool,  # noqa: FBT001
+    ) -> None:
+        self._code = code
+        self._number = number
+        self.flushes = flushes
+        """A flush sent it."""
+        self.factory = factory
+        """A factory sent it."""
+
+    @property
+    def line(self) -> Line | None:
+        """The innermost line of the application; None where there is none."""
+        return None if self._code is None else _line(self._code, self._number)
 
 
 def way() -> Way:
-    """The innermost line of the application, and what lies between it and here."""
+    """The innermost line of the application, and what lies between it and here.
+
+    Frames that wait for SQLAlchemy's greenlet are among those looked at. It is asked
+    for each statement, so it calls as little as it can.
+    """
     flushes = factory = False
-    for frame in _frames():
-        code = frame.f_code
-        flushes = flushes or code is _FLUSH
-        owner = _owner(code.co_filename)
-        factory = factory or owner == "factory"
-        if owner == "application":
-            return Way(_line(code, frame.f_lineno), flushes, factory)
-    return Way(None, flushes, factory)
+    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 - a traceback costs more
+    running: greenlet | None = getcurrent()
+    while running is not None:
+        while frame is not None:
+            code = frame.f_code
+            owner = _OWNERS.get(code.co_filename) or _owner(code.co_filename)
+            if owner == "application":
+                return Way(code, frame.f_lineno, flushes, factory)
+            if owner == "factory":
+                factory = True
+            elif code is _FLUSH:
+                flushes = True
+            frame = frame.f_back
+        running = running.parent
+        frame = None if running is None else running.gr_frame
+    return Way(None, 0, flushes, factory)
 
 
 def line_of(tb: TracebackType | None) -> Line | None:
@@ -76,23 +104,13 @@ def _line(code: CodeType, number: int) -> Line:
     return Line(code.co_filename, number, function)
 
 
-def _frames() -> Iterator[FrameType]:
-    """Frames from here outwards, also those that wait for SQLAlchemy's greenlet."""
-    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 - a traceback costs more
-    running: greenlet | None = getcurrent()
-    while running is not None:
-        while frame is not None:
-            yield frame
-            frame = frame.f_back
-        running = running.parent
-        frame = None if running is None else running.gr_frame
-
-
-@lru_cache(maxsize=4096)
 def _owner(name: str) -> str:
-    """Whose the file of that name is; to hash the code itself would cost more."""
+    """Whose the file of that name is."""
     if name.startswith(_PACKAGE):
-        return "factory" if name.startswith(_FACTORIES) else "package"
-    if name.startswith((*_INSTALLED, "<")):
-        return "installed"
-    return "application"
+        owner = "factory" if name.startswith(_FACTORIES) else "package"
+    elif name.startswith((*_INSTALLED, "<")) or name.endswith(_CYTHON):
+        owner = "installed"
+    else:
+        owner = "application"
+    _OWNERS[name] = owner
+    return owner

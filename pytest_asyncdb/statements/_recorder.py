@@ -16,7 +16,7 @@ from pytest_asyncdb.statements._budget import Budget, Expectation
 from pytest_asyncdb.statements._lines import way
 from pytest_asyncdb.statements._loops import Allowance, loops_in
 from pytest_asyncdb.statements._plans import plans_of, with_plan
-from pytest_asyncdb.statements._statement import Statement, is_control
+from pytest_asyncdb.statements._statement import Statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -48,14 +48,15 @@ class Recorder:
     """Statements of one engine, or of all engines of the process.
 
     `target` is an engine, or the class of all of them; `wanted` says of a connection
-    whether its statements are of interest; plans are asked for on `explains_on`.
+    whether its transaction is of interest, or None where it is not even to be counted;
+    plans are asked for on `explains_on`.
     """
 
     def __init__(
         self,
         target: Engine | type[Engine],
         *,
-        wanted: Callable[[Connection], bool] | None = None,
+        wanted: Callable[[Connection], bool | None] | None = None,
         explains_on: AsyncEngine | Engine,
     ) -> None:
         self._target = target
@@ -65,10 +66,12 @@ class Recorder:
         self._allowances: list[Allowance] = []
         self._paused = 0
         self._others = 0
-        self._transactions: weakref.WeakKeyDictionary[RootTransaction, int] = (
-            weakref.WeakKeyDictionary()
-        )
-        self._count = 0
+        self._transactions: dict[int, tuple[weakref.ref[RootTransaction], int]] = {}
+        self._during: list[tuple[BaseException, Statement]] = []
+        self._holders: dict[int, int] = {}
+        self._last: weakref.ref[RootTransaction] | None = None
+        self._number = self._count = 0
+        self._key = f"asyncdb_statement_{id(self)}"
         self._listens = False
         self.resume()
 
@@ -88,10 +91,23 @@ class Recorder:
         """How many statements went to engines that are not recorded."""
         return self._others
 
+    def sent_on(self, connection: Connection) -> Sequence[Statement]:
+        """Statements of the last transaction that a connection had."""
+        ours = [each for each, one in self._holders.items() if one == id(connection)]
+        last = max(ours, default=None)
+        return [each for each in self._log if each.transaction == last]
+
+    def during(self, error: BaseException | None) -> Statement | None:
+        """A statement that ran when a driver raised that, in the same transaction."""
+        found = (statement for each, statement in self._during if each is error)
+        return next(found, None)
+
     def clear(self) -> None:
         """Forget what was recorded; not inside of a block of `expect()`."""
         self._log.clear()
         self._allowances.clear()
+        self._during.clear()
+        self._others = 0
 
     def n_plus_one(self, *, start: int = 0) -> list[Loop]:
         """Loads that were sent for one object after the other, worst first.
@@ -169,7 +185,7 @@ class Recorder:
         if self._listens:
             return
         _tracing.start()
-        event.listen(self._target, "before_cursor_execute", self._before)
+        event.listen(self._target, "before_cursor_execute", self._before, retval=True)
         event.listen(self._target, "after_cursor_execute", self._after)
         event.listen(self._target, "handle_error", self._failed)
         self._listens = True
@@ -217,52 +233,51 @@ class Recorder:
         parameters: Any,  # noqa: ANN401 - as the driver takes them
         context: Any,  # noqa: ANN401 - attributes may be set on it
         many: bool,  # noqa: FBT001 - SQLAlchemy's signature
-    ) -> None:
+    ) -> tuple[str, Any]:
         # What a dialect asks a server when it first connects is in no transaction.
-        if self._paused or not connection.in_transaction():
-            return
-        if self._wanted is not None and not self._wanted(connection):
-            self._others += 1
-            return
-        line, flushes, factory = way()
-        origin = context.execution_options.get(_tracing.ORIGIN)
-        if origin is not None and origin.line is None:
-            origin.line = line
+        transaction = connection.get_transaction()
+        if self._paused or transaction is None:
+            return sql, parameters
+        last = self._last
+        if last is None or last() is not transaction:
+            self._see(connection, transaction)
+        if self._number <= 0:
+            self._others += self._number == 0
+            return sql, parameters
+        sender = way()
         statement = Statement(
             sql,
             parameters,
             many,
-            self._kind(sql, origin.kind if origin is not None else None, flushes),
-            line,
-            self._transaction(connection),
-            factory,
-            origin,
+            self._number,
+            _tracing.origin_of(context, sender),
             connection.engine.hide_parameters,
-            _context=context,
+            sender,
+            context.compiled,
+            time.perf_counter(),
         )
         self._log.append(statement)
-        context.asyncdb_statements = {
-            **getattr(context, "asyncdb_statements", {}),
-            self: (statement, time.perf_counter()),
-        }
+        setattr(context, self._key, statement)
+        return sql, parameters
 
-    @staticmethod
-    def _kind(sql: str, said: str | None, flushes: bool) -> str:  # noqa: FBT001
-        if said is not None and said != "application":
-            return said
-        if flushes:
-            return "flush"
-        return "transaction" if is_control(sql) else "application"
+    def _see(self, connection: Connection, transaction: RootTransaction) -> None:
+        """Another transaction than the last one's.
 
-    def _transaction(self, connection: Connection) -> int:
-        transaction = connection.get_transaction()
-        if transaction is None:
-            return 0
-        known = self._transactions.get(transaction)
-        if known is None:
-            self._count += 1
-            known = self._transactions[transaction] = self._count
-        return known
+        The number of one that is unwanted is 0, or -1 where it is not to be counted.
+        """
+        known = self._transactions.get(id(transaction))
+        if known is None or known[0]() is not transaction:
+            known = weakref.ref(transaction), self._new_number(connection)
+            self._transactions[id(transaction)] = known
+            self._holders[known[1]] = id(connection)
+        self._last, self._number = known
+
+    def _new_number(self, connection: Connection) -> int:
+        wanted = True if self._wanted is None else self._wanted(connection)
+        if not wanted:
+            return -1 if wanted is None else 0
+        self._count += 1
+        return self._count
 
     def _after(
         self,
@@ -273,16 +288,21 @@ class Recorder:
         context: Any,  # noqa: ANN401 - see above
         _many: bool,  # noqa: FBT001
     ) -> None:
-        ended = time.perf_counter()
-        found = getattr(context, "asyncdb_statements", {}).get(self)
-        if found is not None:
-            statement, began = found
-            statement.duration = ended - began
+        statement: Statement | None = getattr(context, self._key, None)
+        if statement is not None:
+            statement.duration = time.perf_counter() - statement.began
             rows = cursor.rowcount
             statement.rows = rows if rows is not None and rows >= 0 else None
 
     def _failed(self, failure: ExceptionContext) -> None:
-        context = failure.execution_context
-        found = getattr(context, "asyncdb_statements", {}).get(self)
-        if found is not None:
-            found[0].error = failure.original_exception
+        error, connection = failure.original_exception, failure.connection
+        statement = getattr(failure.execution_context, self._key, None)
+        if statement is not None:
+            statement.error = error
+        transaction = connection.get_transaction() if connection is not None else None
+        known = self._transactions.get(id(transaction))
+        number = known[1] if known is not None and known[0]() is transaction else 0
+        for each in self._log:
+            runs = each.duration is None and each.error is None
+            if runs and each.transaction == number:
+                self._during.append((error, each))

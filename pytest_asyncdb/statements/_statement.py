@@ -6,10 +6,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
-
-if TYPE_CHECKING:
-    from sqlalchemy.engine import ExecutionContext
+from typing import Any, Final, NamedTuple, Protocol
 
 __all__ = ["Line", "Origin", "Statement", "is_control"]
 
@@ -48,6 +45,17 @@ class Line(NamedTuple):
         return f"{path}:{self.number} in {self.function}"
 
 
+class Way(Protocol):
+    """How the application came to a statement."""
+
+    flushes: bool
+    factory: bool
+
+    @property
+    def line(self) -> Line | None:
+        """The innermost line of the application."""
+
+
 @dataclass(eq=False, slots=True)
 class Origin:
     """What the ORM was about when it sent a statement; shared by all recorders."""
@@ -59,9 +67,19 @@ class Origin:
     """Identity of the object whose relationship is loaded."""
     parent: Origin | None = None
     """What that object was loaded by."""
-    line: Line | None = None
-    keys: set[Any] = field(default_factory=set)
-    """Values of the primary keys of what was loaded."""
+    way: Way | None = None
+    identities: list[tuple[Any, ...]] = field(default_factory=list)
+    """Primary keys of what was loaded."""
+
+    @property
+    def line(self) -> Line | None:
+        """The line of the application that has sent it."""
+        return None if self.way is None else self.way.line
+
+    @property
+    def keys(self) -> set[Any]:
+        """Values of the primary keys of what was loaded."""
+        return {value for each in self.identities for value in each}
 
 
 @dataclass(eq=False)
@@ -72,27 +90,47 @@ class Statement:
     parameters: Any
     many: bool
     """Sent once for each of several sets of parameters."""
-    kind: str
-    """Who sent it: "application", "lazy load", "eager load", "refresh", "flush", or
-    "transaction" for a savepoint."""
-    line: Line | None
-    """The line of the application that caused it; None where there is none."""
     transaction: int
     """Number of the transaction, in the order in which they sent their first."""
-    factory: bool
-    """Whether a factory sent it."""
-    origin: Origin | None = None
-    hidden: bool = False
+    origin: Origin | None
+    hidden: bool
     """Whether the engine hides parameters."""
+    _way: Way = field(repr=False)
+    _compiled: Any = field(repr=False)
+    """What SQLAlchemy has compiled; the context would keep the connection alive."""
+    began: float = field(repr=False)
+    """When it was sent, in seconds of `time.perf_counter`."""
     rows: int | None = None
     """Rows found or changed; None where the driver does not say."""
     duration: float | None = None
     """Seconds in the driver; None where it did not end."""
     error: BaseException | None = None
-    _context: ExecutionContext | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
         return f"<Statement {self.shape!r}, {self.kind}, {self.line}>"
+
+    @cached_property
+    def kind(self) -> str:
+        """Who sent it.
+
+        "application", "lazy load", "eager load", "refresh", "flush", or "transaction"
+        for a savepoint.
+        """
+        if self.origin is not None and self.origin.kind != "application":
+            return self.origin.kind
+        if self._way.flushes:
+            return "flush"
+        return "transaction" if is_control(self.sql) else "application"
+
+    @property
+    def factory(self) -> bool:
+        """Whether a factory sent it."""
+        return self._way.factory
+
+    @cached_property
+    def line(self) -> Line | None:
+        """The line of the application that caused it; None where there is none."""
+        return self._way.line
 
     @cached_property
     def shape(self) -> str:
@@ -120,7 +158,7 @@ class Statement:
 
         Those of text are found by the words before them.
         """
-        return frozenset(_of_clause(self._context) or _of_text(self.sql))
+        return frozenset(_of_clause(self._compiled) or _of_text(self.sql))
 
 
 def is_control(sql: str) -> bool:
@@ -128,12 +166,11 @@ def is_control(sql: str) -> bool:
     return _CONTROL.match(sql) is not None
 
 
-def _of_clause(context: Any) -> set[str]:  # noqa: ANN401 - its parts are not typed
+def _of_clause(compiled: Any) -> set[str]:  # noqa: ANN401 - its parts are not typed
     from sqlalchemy import TextClause
     from sqlalchemy.sql import visitors
     from sqlalchemy.sql.expression import TableClause
 
-    compiled = getattr(context, "compiled", None)
     statement = getattr(compiled, "statement", None)
     if statement is None or isinstance(statement, TextClause):
         return set()

@@ -2,76 +2,135 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import event
-from sqlalchemy.orm import Mapper, Session
-from sqlalchemy.orm.attributes import instance_state
+from sqlalchemy.orm import Mapper, loading
 
+from pytest_asyncdb.statements._lines import way
 from pytest_asyncdb.statements._statement import Origin
 
 if TYPE_CHECKING:
-    from sqlalchemy.orm import InstanceState, ORMExecuteState, QueryContext
+    from types import FrameType
 
-    from pytest_asyncdb.statements._statement import Line
+    from sqlalchemy.orm import InstanceState, QueryContext
 
-__all__ = ["ORIGIN", "loaded_at", "start", "stop"]
+    from pytest_asyncdb.statements._statement import Line, Way
 
-ORIGIN: Final = "asyncdb_origin"
+__all__ = ["expired_at", "loaded_at", "origin_of", "start", "stop"]
+
+_ORIGIN: Final = "asyncdb_origin"
+_MOST: Final = 500
+_LOAD_OPTIONS: Final = "_sa_orm_load_options"
 
 
 class _Tracing:
-    """Listens to all sessions and mappers while it has users."""
+    """Listens to all mappers while it has users.
+
+    Sessions are not listened to: with a listener to `do_orm_execute`, SQLAlchemy
+    prepares each statement twice.
+    """
 
     def __init__(self) -> None:
         self._users = 0
         self._loaded_by: WeakKeyDictionary[InstanceState[Any], Origin] = (
             WeakKeyDictionary()
         )
+        self._expired_by: WeakKeyDictionary[InstanceState[Any], Way] = (
+            WeakKeyDictionary()
+        )
+        self._runs: dict[int, Origin | None] = {}
 
     def start(self) -> None:
         self._users += 1
         if self._users == 1:
-            event.listen(Session, "do_orm_execute", self._executing)
-            event.listen(Mapper, "load", self._loaded)
+            event.listen(Mapper, "load", self._loaded, raw=True)
+            event.listen(Mapper, "expire", self._expired, raw=True)
 
     def stop(self) -> None:
         self._users -= 1
         if self._users == 0:
-            event.remove(Session, "do_orm_execute", self._executing)
             event.remove(Mapper, "load", self._loaded)
+            event.remove(Mapper, "expire", self._expired)
             self._loaded_by.clear()
+            self._expired_by.clear()
+            self._runs.clear()
 
     def loaded_at(self, state: InstanceState[Any]) -> Line | None:
         """The line whose query has loaded an object; None where that is not known."""
         origin = self._loaded_by.get(state)
         return origin.line if origin is not None else None
 
-    def _executing(self, state: ORMExecuteState) -> None:
-        """The session is about to execute: say why in its execution options."""
-        state.update_execution_options(**{ORIGIN: self._origin(state)})
+    def expired_at(self, state: InstanceState[Any]) -> Line | None:
+        """The line that has expired an object last; None where that is not known."""
+        found = self._expired_by.get(state)
+        return found.line if found is not None else None
 
-    def _origin(self, state: ORMExecuteState) -> Origin:
-        if state.is_relationship_load:
-            owner = state.lazy_loaded_from
-            path: Any = state.loader_strategy_path
-            parent = None if owner is None else self._loaded_by.get(owner)
-            key = None if owner is None else owner.identity_key
-            kind = "eager load" if owner is None else "lazy load"
-            return Origin(kind, tuple(path.path), key, parent)
-        return Origin("refresh" if state.is_column_load else "application")
+    def origin_of(self, context: Any, way: Way) -> Origin:  # noqa: ANN401
+        """What the ORM is about, for all recorders the same."""
+        known: Origin | None = getattr(context, _ORIGIN, None)
+        if known is not None:
+            return known
+        origin = context.asyncdb_origin = self._origin(context)
+        origin.way = way
+        return origin
 
-    def _loaded(self, target: object, context: QueryContext) -> None:
+    def _origin(self, context: Any) -> Origin:  # noqa: ANN401 - see above
+        """What `ORMExecuteState` reads from the same places.
+
+        A statement of the application has other options, or none.
+        """
+        options = getattr(context.invoked_statement, "_compile_options", None)
+        path = getattr(options, "_current_path", None)
+        if path is None or path.is_root:
+            refreshes = getattr(options, "_for_refresh_state", False)
+            return Origin("refresh" if refreshes else "application")
+        load_options = context.execution_options[_LOAD_OPTIONS]
+        owner = load_options._lazy_loaded_from  # noqa: SLF001
+        if owner is None:
+            return Origin("eager load", tuple(path.path))
+        parent = self._loaded_by.get(owner)
+        return Origin("lazy load", tuple(path.path), owner.key, parent)
+
+    def _loaded(self, state: InstanceState[Any], context: QueryContext) -> None:
         """An object was made of a row."""
-        origin: object = context.execution_options.get(ORIGIN)
-        if isinstance(origin, Origin):
-            state: InstanceState[Any] = instance_state(target)
+        run: int = context.runid
+        try:
+            origin = self._runs[run]
+        except KeyError:
+            if len(self._runs) > _MOST:
+                self._runs.clear()
+            origin = self._runs[run] = _origin_of_rows()
+        if origin is not None and state.key is not None:
             self._loaded_by[state] = origin
-            origin.keys.update(state.identity or ())
+            origin.identities.append(state.key[1])
+
+    def _expired(self, state: InstanceState[Any], _names: object) -> None:
+        """All attributes of an object, or some, are to be loaded again."""
+        self._expired_by[state] = way()
+
+
+def _origin_of_rows() -> Origin | None:
+    """The origin of the statement whose rows are being made into objects.
+
+    The ORM tells its listeners of everything but that, so it is read from the frame of
+    the function that goes through the rows.
+    """
+    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name == "chunks" and code.co_filename == loading.__file__:
+            cursor = frame.f_locals["cursor"]
+            return getattr(cursor.context, _ORIGIN, None)
+        frame = frame.f_back
+    return None
 
 
 _tracing: Final = _Tracing()
 start: Final = _tracing.start
 stop: Final = _tracing.stop
 loaded_at: Final = _tracing.loaded_at
+expired_at: Final = _tracing.expired_at
+origin_of: Final = _tracing.origin_of

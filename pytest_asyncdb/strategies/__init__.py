@@ -14,17 +14,47 @@ if TYPE_CHECKING:
         from_column as from_column,
         register_type as register_type,
     )
+    from pytest_asyncdb.strategies._machine import (
+        AsyncDatabaseMachine as AsyncDatabaseMachine,
+        awaited as awaited,
+    )
     from pytest_asyncdb.strategies._models import from_model as from_model
     from pytest_asyncdb.strategies._persist import db_persist as db_persist
+    from pytest_asyncdb.strategies._properties import (
+        assert_constraints_agree as assert_constraints_agree,
+        assert_equivalent as assert_equivalent,
+        assert_no_orphans as assert_no_orphans,
+        assert_round_trip as assert_round_trip,
+        assert_schema_round_trip as assert_schema_round_trip,
+    )
 
 _PLACES: Final = {
+    "AsyncDatabaseMachine": "_machine",
+    "awaited": "_machine",
+    "assert_constraints_agree": "_properties",
+    "assert_equivalent": "_properties",
+    "assert_no_orphans": "_properties",
+    "assert_round_trip": "_properties",
+    "assert_schema_round_trip": "_properties",
     "db_persist": "_persist",
     "from_column": "_columns",
     "from_model": "_models",
     "register_type": "_columns",
 }
 
-__all__ = ["db_persist", "from_column", "from_model", "register_type"]
+__all__ = [
+    "AsyncDatabaseMachine",
+    "assert_constraints_agree",
+    "assert_equivalent",
+    "assert_no_orphans",
+    "assert_round_trip",
+    "assert_schema_round_trip",
+    "awaited",
+    "db_persist",
+    "from_column",
+    "from_model",
+    "register_type",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
     from sqlalchemy.orm import Session
 
-__all__ = ["Reference", "db_persist", "graph_of", "refer"]
+__all__ = ["Reference", "db_persist", "graph_of", "objects_of", "refer"]
 
 T = TypeVar("T")
 
@@ -48,15 +48,16 @@ async def db_persist(graph: T, /, *, session: AsyncSession | None = None) -> T:
     every attribute can be read without being awaited. Raises what the database says.
     """
     chosen = session_of_test() if session is None else session
-    objects = [*_objects(graph)]
+    objects = [*objects_of(graph)]
     await chosen.run_sync(_write, objects)
     return graph
 
 
-def _objects(graph: Any) -> Iterator[Any]:
+def objects_of(graph: Any) -> Iterator[Any]:
+    """The objects of a graph; raises `StrategyRefused` for anything else."""
     if isinstance(graph, list | tuple | set | frozenset):
         for each in graph:
-            yield from _objects(each)
+            yield from objects_of(each)
     elif hasattr(inspect(graph, raiseerr=False), "session"):
         yield graph
     else:

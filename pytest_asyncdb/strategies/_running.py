@@ -1,30 +1,56 @@
-"""The session of the running test, as the plugin gives it."""
+"""The running test, as the plugin gives it: its session, and room for examples."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pytest_asyncdb.errors import StrategyRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
+    from contextlib import AbstractContextManager
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-__all__ = ["offer_session", "session_of_test"]
+__all__ = ["Host", "host_of_test", "offer_host", "session_of_test"]
 
-_offered: Callable[[], AsyncSession | None] | None = None
+T = TypeVar("T")
 
 
-def offer_session(find: Callable[[], AsyncSession | None]) -> None:
-    """Let `db_persist` use what `find` gives, which is None between tests."""
+class Host(Protocol):
+    """A test that uses our fixtures."""
+
+    @property
+    def session(self) -> AsyncSession:
+        """Its session."""
+
+    def run(self, fn: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
+        """The result of a coroutine function, for sync code."""
+
+    def settle(self) -> None:
+        """Before the first of several examples: what fixtures wrote is their start."""
+
+    def example(self) -> AbstractContextManager[None]:
+        """Around one example: what it writes vanishes."""
+
+
+_offered: Callable[[], Host | None] | None = None
+
+
+def offer_host(find: Callable[[], Host | None]) -> None:
+    """Let strategies use what `find` gives, which is None between tests."""
     global _offered  # noqa: PLW0603
     _offered = find
 
 
+def host_of_test() -> Host:
+    """The running test. Raises StrategyRefused where none runs that is ours."""
+    host = _offered() if _offered is not None else None
+    if host is None:
+        raise StrategyRefused.no_session()
+    return host
+
+
 def session_of_test() -> AsyncSession:
     """The running test's. Raises StrategyRefused where none runs."""
-    session = _offered() if _offered is not None else None
-    if session is None:
-        raise StrategyRefused.no_session()
-    return session
+    return host_of_test().session

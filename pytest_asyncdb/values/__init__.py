@@ -1,4 +1,4 @@
-"""What a column or a model accepts, read from the model alone."""
+"""What a column or a model accepts, and what is wrong with it, read from it alone."""
 
 from pytest_asyncdb.values._candidates import passing
 from pytest_asyncdb.values._checks import Check, read_check
@@ -13,9 +13,16 @@ from pytest_asyncdb.values._domains import (
     Octets,
     Text,
 )
+from pytest_asyncdb.values._lint import (
+    LINT_RULES,
+    SchemaProblem,
+    check_ignored,
+    lint_schema,
+)
 from pytest_asyncdb.values._models import Attribute, Key, ModelFacts, Parent, facts_of
 
 __all__ = [
+    "LINT_RULES",
     "Array",
     "Attribute",
     "Check",
@@ -28,10 +35,13 @@ __all__ = [
     "ModelFacts",
     "Octets",
     "Parent",
+    "SchemaProblem",
     "Text",
+    "check_ignored",
     "checks_on",
     "domain_of",
     "facts_of",
+    "lint_schema",
     "passing",
     "read_check",
     "text_of",

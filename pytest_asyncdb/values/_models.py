@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import UniqueConstraint, inspect
-from sqlalchemy.orm import MANYTOONE
+from sqlalchemy.orm import MANYTOONE, mapperlib
 
 from pytest_asyncdb.values._checks import read_check
 from pytest_asyncdb.values._columns import checks_of, domain_of, text_of
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pytest_asyncdb.values._domains import Domain
 
-__all__ = ["Attribute", "Key", "ModelFacts", "Parent", "facts_of"]
+__all__ = ["Attribute", "Key", "ModelFacts", "Parent", "every_mapper", "facts_of"]
 
 
 @dataclass(frozen=True)
@@ -186,11 +186,17 @@ def _is_required(mapper: Mapper[Any], each: RelationshipProperty[Any]) -> bool:
 def _key(mapper: Mapper[Any], prop: ColumnProperty[Any]) -> Key | None:
     column: Any = prop.columns[0]
     for foreign in column.foreign_keys:
-        for other in mapper.registry.mappers:
+        for other in every_mapper():
             if foreign.column.table is other.local_table and not mapper.isa(other):
                 name = other.get_property_by_column(foreign.column).key
                 return Key(prop.key, other.class_, name)
     return None
+
+
+def every_mapper() -> Iterator[Mapper[Any]]:
+    """All that are mapped: models of several bases may refer to each other."""
+    registries = mapperlib._all_registries()  # noqa: SLF001 - there is no public way
+    return (mapper for registry in registries for mapper in registry.mappers)
 
 
 # ---------------------------------------------------------------------- constraints

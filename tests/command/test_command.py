@@ -107,6 +107,25 @@ def test_a_reader_that_stops_early_is_no_error(tmp_path: Path) -> None:
         assert "" == process.stderr.read()
 
 
+def test_without_a_command_the_help_says_what_there_is(command: Command) -> None:
+    """With examples, on stderr, as misuse; asked for, it is the command's output."""
+    misused, asked = command(), command("--help")
+
+    assert (2, "") == (misused.returncode, misused.stdout)
+    assert (0, "") == (asked.returncode, asked.stderr)
+    assert misused.stderr == asked.stdout
+    for word in ("doctor", "sweep", "templates", "url", "for example:"):
+        assert word in asked.stdout
+
+
+def test_a_misspelt_command_is_misuse(command: Command) -> None:
+    """The commands that there are stand in the message."""
+    done = command("doctr")
+
+    assert 2 == done.returncode
+    assert "'doctr' (choose from" in done.stderr
+
+
 def test_a_word_that_names_nothing_is_misuse(command: Command) -> None:
     """Exit status 2, as for an option that is not known."""
     done = command("doctor", "oracle")

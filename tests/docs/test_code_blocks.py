@@ -1,9 +1,10 @@
 """README and docs, executed: each section in a folder of its own.
 
-A block of Python, TOML or ini begins with the name of its file, `# models.py`, and is
-laid down under it. A console block is run, each line of output that it shows has to
-appear, in that order (`...` stands for anything), and the run has to fail where it says
-so. A section that runs nothing is run by `pytest`.
+A block of Python, TOML, ini or YAML begins with the name of its file, `# models.py`,
+and is laid down under it. A console block is run, each line of output that it shows has
+to appear, in that order (`...` stands for anything), and the run has to fail where it
+says so. So are the commands of a CI's jobs, without the services and the variables of
+that CI. A section that runs nothing is run by `pytest`.
 
 Every section starts from the files of README's quick start, and from those that stand
 above the first section of its own page.
@@ -23,20 +24,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
+import yaml
 
 from pytest_asyncdb.errors import SourceUnavailable
 from pytest_asyncdb.provisioning._engine import connected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 ROOT: Final = Path(__file__).parents[2]
 README: Final = ROOT / "README.md"
-PAGES: Final = (README, *sorted((ROOT / "docs").glob("*.md")))
+DOCS: Final = ROOT / "docs"
+PAGES: Final = (README, *sorted(DOCS.rglob("*.md")))
 BLOCK: Final = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEADING: Final = re.compile(r"^##+ (.*)\n", re.MULTILINE)
-FILE: Final = re.compile(r"# ([\w./]+\.\w+)\n")
-FILES: Final = ("python", "toml", "ini")
+FILE: Final = re.compile(r"# ([\w./-]+\.\w+)\n")
+FILES: Final = ("python", "toml", "ini", "yaml")
 KNOWN: Final = (*FILES, "console", "text")
 IN_ROOT: Final = ("git", "make")
 
@@ -57,6 +60,8 @@ class Block:
     @property
     def commands(self) -> list[tuple[str, list[str]]]:
         """Commands, each with the output that is shown for it."""
+        if self.language == "yaml":
+            return [(line, []) for line in _steps(yaml.safe_load(self.text))]
         found: list[tuple[str, list[str]]] = []
         for line in self.text.splitlines():
             if line.startswith("$ "):
@@ -80,7 +85,7 @@ class Section:
         shown = [
             command
             for block in self.blocks
-            if block.language == "console"
+            if block.language in ("console", "yaml")
             for command in block.commands
         ]
         tests = any("test_" in (block.file or "") for block in self.files)
@@ -90,6 +95,19 @@ class Section:
     def files(self) -> Iterator[Block]:
         """Blocks that are files."""
         return (block for block in self.blocks if block.language in FILES)
+
+
+def _steps(node: object) -> Iterator[str]:
+    """Commands of a CI's jobs: GitHub has `run`, GitLab `script`."""
+    if isinstance(node, list):
+        for each in node:
+            yield from _steps(each)
+    elif isinstance(node, dict):
+        for name, value in node.items():
+            if name not in ("run", "script"):
+                yield from _steps(value)
+            else:
+                yield from value.splitlines() if isinstance(value, str) else value
 
 
 def _sections(page: Path) -> list[Section]:
@@ -113,12 +131,19 @@ QUICK_START: Final = next(each for each in SECTIONS if each.title == "Quick star
 
 
 def _name(section: Section) -> str:
-    return f"{section.page.stem}: {section.title or 'above the first heading'}"
+    return f"{_page(section.page)}: {section.title or 'above the first heading'}"
+
+
+def _page(page: Path) -> str:
+    return page.relative_to(ROOT).with_suffix("").as_posix().removeprefix("docs/")
 
 
 @pytest.mark.parametrize("section", [each for each in SECTIONS if each.runs], ids=_name)
 def test_what_the_section_shows_is_what_happens(
-    section: Section, tmp_path: Path, place_of_runs: str
+    section: Section,
+    tmp_path: Path,
+    place_of_runs: str,
+    record_property: Callable[[str, object], None],
 ) -> None:
     """The files of the section are laid down, and its commands run among them."""
     preamble = next(each for each in SECTIONS if each.page == section.page)
@@ -129,9 +154,27 @@ def test_what_the_section_shows_is_what_happens(
 
         assert _fails(shown) == bool(done.returncode), done.stdout
         assert [] == list(_missing(shown, done.stdout)), done.stdout
+    record_property("code_blocks", len(_counted(section, preamble)))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def _counted(section: Section, preamble: Section) -> list[Block]:
+    """Blocks that have been run; those above the first heading count once a page."""
+    of_page = (each for each in SECTIONS if each.page == section.page and each.runs)
+    first = next(of_page) is section and preamble is not section
+    blocks = (*(preamble.blocks if first else ()), *section.blocks)
+    return [block for block in blocks if block.language != "text"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_page)
+def test_no_file_is_shown_that_nothing_runs(page: Path) -> None:
+    """A section with files has a console or tests; those above it are run by others."""
+    preamble, *sections = _sections(page)
+
+    assert [] == [each.title for each in sections if any(each.files) and not each.runs]
+    assert not any(preamble.files) or any(each.runs for each in (preamble, *sections))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_page)
 def test_no_block_is_of_a_language_that_nobody_runs(page: Path) -> None:
     """A block is a file with a name, a console, or plain text."""
     blocks = [block for each in _sections(page) for block in each.blocks]

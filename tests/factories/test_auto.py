@@ -126,6 +126,21 @@ class Leaf(Base):
     stay_id: Mapped[int] = mapped_column(ForeignKey("auto_stays.id"))
 
 
+class Other(DeclarativeBase):
+    """Another base, on the same tables."""
+
+    metadata = Base.metadata
+
+
+class Remark(Other):
+    """Refers to a model of the first base."""
+
+    __tablename__ = "auto_remarks"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    stay_id: Mapped[int] = mapped_column(ForeignKey("auto_stays.id"))
+
+
 class Impossible(Base):
     """Has a check that nothing passes."""
 
@@ -170,7 +185,7 @@ async def test_the_library_accepts_all_that_is_derived(
 
 
 @pytest.mark.usefixtures("tables")
-@pytest.mark.parametrize("model", [Zoo, Stay, Leaf])
+@pytest.mark.parametrize("model", [Zoo, Stay, Leaf, Remark])
 async def test_tables_that_are_hard_to_fill(session: AsyncSession, model: Any) -> None:
     """Each type; checks that only the database understands; keys."""
     made = await auto(model).create_batch(300)

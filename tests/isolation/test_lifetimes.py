@@ -30,16 +30,17 @@ def test_a_task_of_a_finished_test_writes(
 ) -> None:
     """Born in the first test, it wakes in the second, and is refused by name."""
     with asyncio.Runner() as runner:
-        go = asyncio.Event()
+        ready, go = asyncio.Event(), asyncio.Event()
 
         async def late() -> None:
             await app.names()
+            ready.set()
             await go.wait()
             await app.add("late")
 
         async def start() -> asyncio.Task[None]:
             task = asyncio.create_task(late())
-            await asyncio.sleep(0.05)
+            await ready.wait()
             return task
 
         async def wake() -> None:
@@ -62,19 +63,20 @@ def test_a_task_of_a_finished_test_with_an_open_transaction(
 ) -> None:
     """It has written in the first test, and wants to commit in the second."""
     with asyncio.Runner() as runner:
-        go = asyncio.Event()
+        ready, go = asyncio.Event(), asyncio.Event()
 
         async def late() -> None:
             async with app.session() as session:
                 session.add(app.User(name="early"))
                 await session.flush()
+                ready.set()
                 await go.wait()
                 session.add(app.User(name="late"))
                 await session.commit()
 
         async def start() -> asyncio.Task[None]:
             task = asyncio.create_task(late())
-            await asyncio.sleep(0.05)
+            await ready.wait()
             return task
 
         async def wake() -> None:
@@ -105,7 +107,7 @@ def test_a_task_inside_a_statement_when_the_test_ends(
 
         async def start() -> asyncio.Task[None]:
             task = asyncio.create_task(sleeper())
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.5)
             return task
 
         async def end() -> None:

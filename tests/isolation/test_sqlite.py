@@ -7,7 +7,8 @@ import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection
 from sqlalchemy.exc import IntegrityError
 
 from pytest_asyncdb.errors import PragmaIgnored
@@ -37,6 +38,28 @@ def with_foreign_keys(app: Application, value: str = "ON") -> Application:
         cursor.close()
 
     return app
+
+
+async def test_a_recipe_may_ask_whose_connection_it_is(make_app: MakeApp) -> None:
+    """A listener for every engine tells SQLite's connections by their class."""
+    app = make_app()
+    sync = create_engine(app.engine.url.set(drivername="sqlite"))
+    seen: list[Any] = []
+
+    @event.listens_for(Engine, "connect")
+    def _connect(connection: Any, _: object) -> None:
+        seen.append(connection)
+
+    try:
+        await app.add("one")
+        with sync.connect():
+            pass
+    finally:
+        event.remove(Engine, "connect", _connect)
+        sync.dispose()
+
+    assert isinstance(seen[0], AsyncAdapt_aiosqlite_connection)
+    assert isinstance(seen[-1], sqlite3.Connection)
 
 
 async def test_the_documented_recipe_for_savepoints(make_app: MakeApp) -> None:

@@ -62,7 +62,7 @@ def test_a_timeout_ends_the_statement_and_keeps_the_connection(
             async with asyncio.timeout(0.1), app.sessions() as session:
                 session.add(app.User(name="dropped"))
                 await session.flush()
-                await session.execute(text(app.sleeping(5)))
+                await session.execute(text(app.sleeping(30)))
         await app.add("after")
         return await app.names()
 
@@ -70,7 +70,7 @@ def test_a_timeout_ends_the_statement_and_keeps_the_connection(
     began = time.monotonic()
 
     assert ["after", "kept"] == run(test())
-    assert 2 > time.monotonic() - began
+    assert 10 > time.monotonic() - began
     assert connection is isolation._link._real
 
 
@@ -84,7 +84,7 @@ def test_a_transaction_whose_statement_was_cancelled_can_be_rolled_back_and_used
         async with app.sessions() as session:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(0.05):
-                    await session.execute(text(app.sleeping(5)))
+                    await session.execute(text(app.sleeping(30)))
             await session.rollback()
             session.add(app.User(name="again"))
             await session.commit()
@@ -100,7 +100,7 @@ def test_a_task_that_is_cancelled_twice_waits_for_the_end_of_its_statement(
     """The second cancellation comes while the server is told of the first."""
 
     async def test() -> list[str]:
-        task = asyncio.create_task(app.sleep(5))
+        task = asyncio.create_task(app.sleep(30))
         await asyncio.sleep(0.05)
         for _ in range(3):
             task.cancel()
@@ -118,7 +118,7 @@ def test_ten_statements_that_are_cancelled_at_once(app: Application) -> None:
     """One is on its way, nine wait for it; the next statement works."""
 
     async def test() -> list[str]:
-        tasks = [asyncio.create_task(app.sleep(5)) for _ in range(10)]
+        tasks = [asyncio.create_task(app.sleep(30)) for _ in range(10)]
         await asyncio.sleep(0.05)
         for task in tasks:
             task.cancel()
@@ -174,7 +174,7 @@ def _abandoned(app: Application, *, writes: bool = False) -> Iterator[None]:
     greenlets its GeneratorExit comes out of that one.
     """
     loop = asyncio.new_event_loop()
-    task = loop.create_task(app.sleep(5, writes=writes))
+    task = loop.create_task(app.sleep(30, writes=writes))
     task._log_destroy_pending = False  # type: ignore[attr-defined]
     loop.call_later(0.1, loop.stop)
     gc.disable()
@@ -203,7 +203,7 @@ def test_a_statement_whose_loop_was_closed_ends_with_its_test(
 
     assert any(each.fatal for each in findings)
     assert ["next"] == names
-    assert 2 > time.monotonic() - began
+    assert 10 > time.monotonic() - began
 
 
 @on_servers
@@ -220,7 +220,7 @@ def test_a_statement_whose_task_was_collected_ends_with_its_test(
 
     assert any(each.fatal for each in findings)
     assert ["next"] == asyncio.run(_added(app, "next"))
-    assert 2 > time.monotonic() - began
+    assert 10 > time.monotonic() - began
 
 
 async def _added(app: Application, name: str) -> list[str]:
@@ -234,7 +234,7 @@ def test_a_test_that_ends_with_a_statement_on_its_way(
 ) -> None:
     """The test is told, and the next one works; nothing waits for the statement."""
     loop = asyncio.new_event_loop()
-    task = loop.create_task(app.sleep(5))
+    task = loop.create_task(app.sleep(30))
     loop.call_later(0.1, loop.stop)
     loop.run_forever()
     began = time.monotonic()
@@ -249,7 +249,7 @@ def test_a_test_that_ends_with_a_statement_on_its_way(
 
     assert any(each.fatal for each in findings)
     assert ["next"] == names
-    assert 2 > took
+    assert 10 > took
 
 
 # ------------------------------------------------------------------------ Ctrl-C
@@ -270,10 +270,10 @@ def _endless(isolation: Isolation, *statements: str) -> None:
 def test_ctrl_c_in_a_blocking_statement(app: Application, isolation: Isolation) -> None:
     """The statement ends on the server, and the next one works."""
     began = time.monotonic()
-    _interrupted(0.1, lambda: _endless(isolation, app.sleeping(5)))
+    _interrupted(0.1, lambda: _endless(isolation, app.sleeping(30)))
 
     assert ["after"] == asyncio.run(_added(app, "after"))
-    assert 2 > time.monotonic() - began
+    assert 10 > time.monotonic() - began
 
 
 @on_servers
@@ -283,7 +283,7 @@ def test_ctrl_c_in_a_blocking_statement_after_a_write(
     """What the interrupted transaction wrote is gone, what others wrote is not."""
     insert = "INSERT INTO users (name) VALUES ('dropped')"
     asyncio.run(app.add("kept"))
-    _interrupted(0.1, lambda: _endless(isolation, insert, app.sleeping(5)))
+    _interrupted(0.1, lambda: _endless(isolation, insert, app.sleeping(30)))
 
     assert ["after", "kept"] == asyncio.run(_added(app, "after"))
 
@@ -291,7 +291,7 @@ def test_ctrl_c_in_a_blocking_statement_after_a_write(
 @on_servers
 def test_ctrl_c_in_asyncio_run(app: Application) -> None:
     """The main task is cancelled; the connection is there for the next one."""
-    _interrupted(0.1, lambda: asyncio.run(app.sleep(5)))
+    _interrupted(0.1, lambda: asyncio.run(app.sleep(30)))
 
     assert ["after"] == asyncio.run(_added(app, "after"))
 
@@ -302,7 +302,7 @@ def test_ctrl_c_leaves_the_next_test_a_connection(
 ) -> None:
     """A test that was interrupted is rolled back as any other."""
     asyncio.run(app.add("dropped"))
-    _interrupted(0.1, lambda: _endless(isolation, app.sleeping(5)))
+    _interrupted(0.1, lambda: _endless(isolation, app.sleeping(30)))
     isolation.close()
     isolation.open("the next")
 

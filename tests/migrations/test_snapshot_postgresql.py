@@ -96,6 +96,19 @@ def test_the_search_path_is_as_it_was(rich: Connection) -> None:
     assert '"it\'s", public' == path
 
 
+def test_a_snapshot_needs_nothing_of_the_last_one(rich: Connection) -> None:
+    """The query is prepared again where somebody has discarded it; `jit` stays."""
+    run(rich, "SET jit = on")
+    before = snapshot(rich)
+    run(rich, "DEALLOCATE ALL")
+    after = snapshot(rich)
+    jit = rich.exec_driver_sql("SHOW jit").scalar()
+    rich.rollback()
+
+    assert [] == before.diff(after)
+    assert "on" == jit
+
+
 def _has_hstore(connection: Connection) -> bool:
     sql = "SELECT count(*) FROM pg_available_extensions WHERE name = 'hstore'"
     found: Any = connection.exec_driver_sql(sql).scalar()

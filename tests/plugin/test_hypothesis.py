@@ -244,20 +244,101 @@ def test_sequences_of_factories_begin_again_in_each_example(project: Project) ->
     result.assert_outcomes(passed=1)
 
 
-def test_real_commits_are_refused(project: Project) -> None:
-    """The second example would find what the first one has committed."""
+@pytest.mark.parametrize(
+    ("isolation", "database"),
+    [
+        ("commit", "sqlite"),
+        ("commit", "sqlite@file"),
+        ("commit", "postgresql"),
+        ("commit", "mariadb"),
+        ("database", "sqlite"),
+        ("database", "postgresql"),
+    ],
+)
+def test_real_commits_are_put_back_after_each_example(
+    project: Project, database: str, isolation: str
+) -> None:
+    """Whichever sessions have committed them."""
+    project.test(
+        HEAD,
+        """
+        @settings(max_examples=3)
+        @given(user=from_model(User))
+        async def test_it(db_session, db_sessionmaker, db_persist, user):
+            assert 0 == await db_session.scalar(COUNT)
+            await db_persist(user)
+            await db_session.commit()
+            async with db_sessionmaker() as other:
+                assert 1 == await other.scalar(COUNT)
+                other.add(User(name="other" * 9))
+                await other.commit()
+
+        def test_afterwards(db_sync_session):
+            assert 0 == db_sync_session.scalar(COUNT)
+        """,
+    )
+    options = (f"--asyncdb={database}", f"--asyncdb-isolation={isolation}")
+
+    project.run(*options, plugins=PLUGINS).assert_outcomes(passed=2)
+
+
+def test_what_fixtures_have_committed_is_refused(project: Project) -> None:
+    """Nothing would bring it back for the second example."""
     project.test(
         HEAD,
         """
         @given(number=st.integers())
-        async def test_it(db_session, number):
+        async def test_it(seed, db_session, number):
             pass
         """,
     )
     options = ("--asyncdb=sqlite@file", "--asyncdb-isolation=commit")
-    result = project.run(*options)
+    result = project.run(*options, plugins=PLUGINS)
 
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(
-        ["*ExamplesRefused: the examples of * would see each *"]
+    result.stdout.fnmatch_lines(["*ExamplesRefused: fixtures of * have committed *"])
+
+
+def test_what_is_recorded_starts_anew_with_each_example(project: Project) -> None:
+    """A budget is one example's, and so is a load in a loop."""
+    project.test(
+        HEAD,
+        """
+        @given(number=st.integers(0, 9))
+        async def test_it(seed, db_session, db_statements, number):
+            assert 0 == len(db_statements.log)
+            async with db_statements.expect(exactly=1):
+                await db_session.scalar(COUNT)
+            SEEN.append(len(db_statements.log))
+
+        def test_afterwards():
+            assert {1} == {*SEEN}
+            assert len(SEEN) > 5
+        """,
     )
+    result = project.run("--asyncdb-n-plus-one=fail", plugins=PLUGINS)
+
+    result.assert_outcomes(passed=2)
+
+
+def test_a_load_in_a_loop_of_one_example(project: Project) -> None:
+    """Fails the test, whichever example it was."""
+    project.test(
+        HEAD,
+        """
+        @given(loops=st.booleans())
+        @example(loops=True)
+        @example(loops=False)
+        async def test_it(seed, db_session, loops):
+            db_session.add_all([User(name=each) for each in "ab"])
+            await db_session.flush()
+            users = (await db_session.scalars(
+                select(User).execution_options(populate_existing=True))).all()
+            for user in users if loops else ():
+                await db_session.scalar(select(User.name).where(User.id == user.id))
+        """,
+    )
+    result = project.run("--asyncdb-n-plus-one=fail", plugins=PLUGINS)
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*NPlusOneFound*one after the other*"])

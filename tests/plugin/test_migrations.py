@@ -65,7 +65,7 @@ VIEW: Final = '''
 '''
 BROKEN: Final = VIEW.replace('op.execute("DROP VIEW names")', "pass")
 OPTION: Final = "--asyncdb-migrations"
-CHECKS: Final = 9
+CHECKS: Final = 11
 """Of a project with two revisions: seven, and one for each of them."""
 
 
@@ -115,7 +115,7 @@ def test_a_revision_may_be_chosen(migrated: Project) -> None:
     """By its identifier, or by its message."""
     result = migrated.run(OPTION, "-k", "a2-names")
 
-    result.assert_outcomes(passed=1, deselected=CHECKS - 1)
+    result.assert_outcomes(passed=2, deselected=CHECKS - 2)
 
 
 def test_a_finding_is_told_once_and_without_our_frames(migrated: Project) -> None:
@@ -156,7 +156,7 @@ def test_a_module_may_import_the_checks(migrated: Project) -> None:
     """And has the same ones."""
     migrated.test("from pytest_asyncdb.migrations.checks import *")
 
-    migrated.run().assert_outcomes(passed=CHECKS)
+    migrated.run().assert_outcomes(passed=CHECKS, skipped=2)
 
 
 def test_the_models_are_compared(migrated: Project) -> None:
@@ -166,7 +166,7 @@ def test_the_models_are_compared(migrated: Project) -> None:
     (migrated.path / "models.py").write_text(f"{source}    age: Mapped[int]\n")
     result = migrated.run(OPTION, "-k", "models_equal")
 
-    result.assert_outcomes(failed=1, deselected=CHECKS - 2)
+    result.assert_outcomes(failed=1, deselected=CHECKS - 3)
     result.stdout.fnmatch_lines(
         [
             "ChecksFailed: the models are not what the migrations make",
@@ -258,7 +258,7 @@ def test_a_fixture_may_give_the_configuration(migrated: Project) -> None:
         """,
     )
 
-    migrated.run(OPTION).assert_outcomes(passed=CHECKS - 3, skipped=2)
+    migrated.run(OPTION).assert_outcomes(passed=CHECKS - 4, skipped=2)
 
 
 def test_a_revision_without_a_way_back_is_a_skip(migrated: Project) -> None:
@@ -284,7 +284,7 @@ def test_a_wrong_path_is_told(migrated: Project, path: str) -> None:
     migrated.ini(asyncdb_alembic_config=path, pythonpath=".")
     result = migrated.run(OPTION, "-k", "well_formed")
 
-    result.assert_outcomes(errors=1, deselected=CHECKS - 2)
+    result.assert_outcomes(errors=1, deselected=CHECKS - 3)
     result.stdout.fnmatch_lines(MISTAKES[path])
 
 
@@ -295,7 +295,7 @@ def test_a_migration_that_fails_is_told_by_the_check(migrated: Project) -> None:
     migrated.write("migrations/versions/a2", broken)
     result = migrated.run(OPTION, "-k", "users or names or empty")
 
-    result.assert_outcomes(failed=2, passed=1, deselected=CHECKS - 3)
+    result.assert_outcomes(failed=2, passed=2, skipped=1, deselected=CHECKS - 5)
     result.stdout.fnmatch_lines(["upgrade() of a2 raised *no such table: main.missing"])
 
 
@@ -314,5 +314,18 @@ def test_a_file_with_a_syntax_error_fails_the_checks(migrated: Project) -> None:
     migrated.test("def test_it(): pass")
     result = migrated.run(OPTION, "-k", "well_formed or test_it")
 
-    result.assert_outcomes(failed=1, passed=1, deselected=CHECKS - 2)
+    result.assert_outcomes(failed=1, passed=1, deselected=CHECKS - 3)
     result.stdout.fnmatch_lines(["*a2.py, line 1: invalid syntax*"])
+
+
+def test_locks_are_a_warning_or_a_failure_where_they_are_asked_for(
+    migrated: Project,
+) -> None:
+    """One item for each revision; on SQLite nothing is observed."""
+    for mode in ("warn", "fail"):
+        result = migrated.run(OPTION, f"-oasyncdb_migration_locks={mode}")
+
+        result.assert_outcomes(passed=CHECKS, skipped=2)
+    migrated.run(OPTION, "-oasyncdb_migration_locks=loud").stderr.fnmatch_lines(
+        ["*asyncdb_migration_locks is 'loud'*"]
+    )

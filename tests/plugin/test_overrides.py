@@ -126,6 +126,67 @@ def test_a_seed_may_commit_and_schema_may_extend_the_default(project: Project) -
     result.assert_outcomes(passed=2)
 
 
+def test_what_fails_to_be_built_is_not_built_again(project: Project) -> None:
+    """Each test is told of the same failure, after one attempt."""
+    project.write(
+        "builders",
+        """
+        async def schema(connection):
+            with open("attempts.txt", "a") as file:
+                file.write("once")
+            raise LookupError
+        """,
+    )
+    project.ini(asyncdb_schema="builders:schema")
+    project.test(ASKS, ASKS.replace("test_it", "test_again"))
+
+    result = project.run()
+
+    result.assert_outcomes(errors=2)
+    assert "once" == (project.path / "attempts.txt").read_text()
+    assert 2 <= result.stdout.str().count("LookupError")
+
+
+def test_a_path_in_a_fixture_is_told_where_it_belongs(project: Project) -> None:
+    """The ini file takes the text; the fixture is for the object."""
+    project.write(
+        "conftest",
+        """
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def asyncdb_metadata():
+            return "models:Base.metadata"
+        """,
+    )
+    project.test(FINDS)
+
+    result = project.run()
+
+    result.stdout.fnmatch_lines(["*for the ini file (asyncdb_metadata = models:Base*"])
+
+
+def test_several_bases_are_to_be_one(project: Project) -> None:
+    """What Alembic takes as a list is refused, with the way to make one of it."""
+    project.write(
+        "conftest",
+        """
+        import pytest
+
+        from models import Base
+
+        @pytest.fixture(scope="session")
+        def asyncdb_metadata():
+            return [Base.metadata]
+        """,
+    )
+    project.test(FINDS)
+
+    result = project.run()
+
+    result.stdout.fnmatch_lines(["*into one: table.to_metadata(one)*"])
+
+
 @pytest.mark.parametrize(
     ("setting", "says"),
     [

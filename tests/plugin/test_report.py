@@ -127,6 +127,28 @@ def test_an_error_of_ours_in_a_test_shows_the_test_s_line_and_not_our_frames(
     full.stdout.fnmatch_lines("*pytest_asyncdb/isolation*")
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_an_error_of_the_database_shows_no_frames_of_ours(
+    project: Project, database: str
+) -> None:
+    """Where it was sent, and what the driver said; `--full-trace` shows the rest."""
+    project.test(
+        """
+        async def test_it(db_session):
+            await db_session.execute(text("SELECT nothing FROM users"))
+        """
+    )
+
+    shown = project.run(f"--asyncdb={database}").stdout.str()
+    whole = project.run(f"--asyncdb={database}", "--full-trace").stdout.str()
+
+    frame = "/pytest_asyncdb/isolation/"
+    assert 'await db_session.execute(text("SELECT nothing FROM users"))' in shown
+    assert "[SQL: SELECT nothing FROM users]" in shown
+    assert frame not in shown
+    assert frame in whole
+
+
 def test_a_database_that_cannot_be_had_is_told_in_three_parts(project: Project) -> None:
     """Each test that needs it fails with the same text, and nothing longer."""
     project.test(

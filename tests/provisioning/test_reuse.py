@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from typing import TYPE_CHECKING, Protocol
 
@@ -90,6 +91,18 @@ def template(
     run.close()
     (name,) = stored()
     return name
+
+
+def test_servers_of_two_places_share_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither removes the other's part in memory."""
+    here = Place.shared_directory("one")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    there = Place.shared_directory("one")
+
+    assert there.parent != here.parent
+    assert there.name != here.name
 
 
 def test_a_second_run_builds_nothing(

@@ -48,6 +48,21 @@ async def test_a_lazy_load_for_each_object(
     )
 
 
+async def test_a_query_that_was_sent_before(
+    session: AsyncSession, recorder: Recorder
+) -> None:
+    """Is known as the first one is, though SQLAlchemy has it compiled already."""
+    await _users(session)
+    session.expunge_all()
+    recorder.clear()
+    for user in await _users(session):
+        await user.awaitable_attrs.posts
+
+    (loop,) = recorder.n_plus_one()
+    assert loop.loaded_at is not None
+    assert "_users" == loop.loaded_at.function
+
+
 async def test_loads_in_a_function_that_is_not_awaited(
     session: AsyncSession, recorder: Recorder
 ) -> None:

@@ -4,6 +4,7 @@ from alembic import op
 
 revision = "0003"
 down_revision = "0002"
+asyncdb_rows_accepted = "no stock-keeping unit was ever there twice"
 
 
 def upgrade() -> None:

@@ -1,0 +1,1 @@
+"""Code that guides teach, beside what it should be."""

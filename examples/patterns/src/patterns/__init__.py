@@ -1,0 +1,1 @@
+"""What services on async SQLAlchemy have in common."""

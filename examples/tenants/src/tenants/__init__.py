@@ -1,0 +1,1 @@
+"""A schema for each tenant, and a read replica."""
