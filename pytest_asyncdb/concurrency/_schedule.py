@@ -39,6 +39,7 @@ class Schedule(Waiting):
         super().__init__(ground, functions, tally)
         self._strategy = strategy
         self._previous: Unit | None = None
+        self._contested = False
 
     async def run(self, *, serially: bool = False) -> None:
         """Run all actors to their ends; `serially`, each after the one before.
@@ -88,7 +89,7 @@ class Schedule(Waiting):
             if not self._foretold(lane, op)
         }
         ops = free or {unit: op for unit, (_, op) in waiting.items()}
-        return Point(ops, self._previous)
+        return Point(ops, self._previous, self._contested)
 
     def _foretold(self, lane: Lane, op: Op) -> bool:
         if not self._probe.foretells:
@@ -103,6 +104,7 @@ class Schedule(Waiting):
         assert op is not None
         assert lane.resume is not None
         await self._let_others_look(lane, op)
+        self._contested = sum(each.waits for each in self._lanes()) > 1
         actor.moves = True
         lane.resume.set_result(None)
         await self._settle()

@@ -25,11 +25,13 @@ __all__ = ["DepthFirst", "Divergence", "Point", "Strategy", "go_on"]
 class Point:
     """Where a step has to be chosen: what each waiting connection would do.
 
-    `previous` is the one that went last; None at the start.
+    `previous` is the one that went last; None at the start. `contested`: several waited
+    in the database for the step before, and which of them it served is its own choice.
     """
 
     ops: Mapping[Unit, Op]
     previous: Unit | None = None
+    contested: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +274,10 @@ class DepthFirst:
             return True
         if self._tries_again():
             return False
+        if point.contested:  # what was known was the rare way
+            del self._frames[depth:]
+            self._learn(point)
+            return True
         self.divergences.append(_divergence(depth, known, point.ops))
         del self._frames[depth + 1 :]
         frame.node.ops, frame.node.children = dict(point.ops), {}

@@ -165,6 +165,19 @@ def test_a_schedule_that_went_another_way_is_tried_again() -> None:
     assert strategy.complete
 
 
+def test_a_first_run_that_went_the_rare_way_is_forgotten() -> None:
+    """Where several waited and the server chose, nobody's code is to blame."""
+    strategy, seen = DepthFirst(0), list[str]()
+    texts = iter(["rare"])
+    while strategy.more():
+        op = Op(WRITE, next(texts, "usual"))
+        seen.append(_two_steps(strategy, op, contested=True))
+
+    assert [] == strategy.divergences
+    assert strategy.complete
+    assert {"ab", "ba"} == set(seen)
+
+
 def test_code_that_always_differs_is_told() -> None:
     """After a few attempts the search goes on, and is not complete."""
     strategy = DepthFirst(0)
@@ -176,12 +189,12 @@ def test_code_that_always_differs_is_told() -> None:
     assert "number 0" == strategy.divergences[0].expected
 
 
-def _two_steps(strategy: DepthFirst, op: Op) -> str:
+def _two_steps(strategy: DepthFirst, op: Op, *, contested: bool = False) -> str:
     """Two actors of one step each; the text of the first one is `op`'s."""
     left = {(0, 1): op, (1, 1): Op(WRITE, "b")}
     said = ""
     while left:
-        unit = strategy.choose(Point(dict(left)))
+        unit = strategy.choose(Point(dict(left), contested=contested))
         left.pop(unit)
         said += "ab"[unit[0]]
     strategy.end()
