@@ -59,7 +59,7 @@ class Listener(Protocol):
         """What was sent has failed."""
 
     def driver_begins(self, actor: int) -> None:
-        """A driver is about to connect or reset, or to send what nobody keeps waiting."""
+        """A driver is about to connect, to reset, or to send what is no step."""
 
     def driver_ends(self, actor: int) -> None:
         """It has done so, or could not."""
