@@ -11,6 +11,7 @@ from pytest_asyncdb.concurrency._classify import classify
 from pytest_asyncdb.concurrency._meeting import Meeting, names
 from pytest_asyncdb.concurrency._offered import offered
 from pytest_asyncdb.concurrency._rows import Rows, differences
+from pytest_asyncdb.concurrency._values import Clock
 from pytest_asyncdb.errors import CheckFailed, CheckRefused
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ async def check_optimistic_lock(
     bind: Any = sessionmaker.kw.get("bind")
     if bind is None:
         raise CheckRefused.unbound()
-    rows = Rows(bind, volatile=volatile)
+    rows = Rows(bind, volatile=volatile, clock=Clock())
     lock = _Lock(model, update, sessionmaker, rows, _told_by(conflict))
     lock.start = await rows.read()
     try:

@@ -23,6 +23,7 @@ _CONNECTS: Final = frozenset({"__connect"})
 _DRIVERS: Final = frozenset({"aiomysql", "asyncmy", "asyncpg", "psycopg", "pymysql"})
 _ENGINE: Final = "sqlalchemy.engine.base"
 _POOL: Final = "sqlalchemy.pool.base"
+_NO_SAVEPOINT: Final = 1305
 _POOL_TIMEOUT: Final = "3o7r"
 """SQLAlchemy's own code for a pool that had no connection in time."""
 
@@ -33,7 +34,8 @@ def classify(error: BaseException) -> Condition | None:
     Found by the driver's code: SQLSTATE, MySQL's number, SQLite's result code. Looks
     through SQLAlchemy's wrapping, `__cause__` and exception groups; of several
     conditions in a group it is the gravest one: first an unknown outcome, then what
-    cannot be repeated.
+    cannot be repeated. A deadlock that took a savepoint along is one although MySQL's
+    last word is that the savepoint does not exist.
     """
     found = [each for leaf in leaves(error) if (each := _of_chain(leaf)) is not None]
     return min(found, key=_ease, default=None)
@@ -61,8 +63,19 @@ def _of_chain(error: BaseException) -> Condition | None:
         found = _of_group(link) or _of_one(link)
         if found is not None:
             return found
-        link = link.__cause__
+        link = link.__context__ if _hides(link) else link.__cause__
     return None
+
+
+def _hides(error: BaseException) -> bool:
+    """Whether MySQL says that a savepoint is gone: what took it along came before."""
+    original = error.orig if isinstance(error, DBAPIError) else None
+    return (
+        original is not None
+        and _is_of_driver(original)
+        and original.args[:1] == (_NO_SAVEPOINT,)
+        and "SAVEPOINT" in str(original)
+    )
 
 
 def _of_group(error: BaseException) -> Condition | None:

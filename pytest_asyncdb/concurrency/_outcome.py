@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from pytest_asyncdb.concurrency._values import Clock
+from pytest_asyncdb.concurrency._values import NOW, Clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["Ending", "Terms"]
 
 _ROUNDS: Final = 3
-_NOW: Final = "<now>"
 _VOLATILE: Final = "<volatile>"
 _Key: TypeAlias = tuple[str, Any]
 
@@ -129,7 +128,7 @@ class Terms:
 
     def _shown(self, path: Path, value: Any, labels: _Labels) -> str:
         if self.clock.is_now(value):
-            return _NOW
+            return NOW
         found = labels.of_value(value) if self.names_a_key(path) else set()
         return repr(sorted(found) if found else value)
 
@@ -175,7 +174,7 @@ class Terms:
                 return labels[parent.table, value]
         if self._is_volatile_column(table, column):
             return _VOLATILE
-        return _NOW if self.clock.is_now(value) else value
+        return NOW if self.clock.is_now(value) else value
 
     # ------------------------------------------------------------------- new rows' keys
     def _points(self, table: Table, column: str) -> bool:

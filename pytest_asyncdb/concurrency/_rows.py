@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from sqlalchemy import MetaData, select, text
 
 from pytest_asyncdb.concurrency._real import check_real
+from pytest_asyncdb.concurrency._values import NOW, Clock
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -35,11 +36,19 @@ _STRICT: Final = "SET FOREIGN_KEY_CHECKS = 1"
 class Rows:
     """All tables of an engine's database, with the rows they hold.
 
-    `volatile` names columns that are not compared.
+    `volatile` names columns that are not compared. With a `clock` times of the present
+    are all the same, for rows of two runs.
     """
 
-    def __init__(self, engine: AsyncEngine, *, volatile: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        volatile: Collection[str] = (),
+        clock: Clock | None = None,
+    ) -> None:
         self._engine = engine
+        self._clock = clock
         self._volatile = frozenset(volatile)
         self._metadata: MetaData | None = None
 
@@ -110,10 +119,15 @@ class Rows:
         self, table: Table, row: Mapping[str, Any], keys: Mapping[_Key, str]
     ) -> dict[str, Any]:
         return {
-            column.name: _renamed(column, row[column.name], keys)
+            column.name: self._value(column, row[column.name], keys)
             for column in table.columns
             if column.name not in self._volatile
         }
+
+    def _value(self, column: Column[Any], value: Any, keys: Mapping[_Key, str]) -> Any:
+        if self._clock is not None and self._clock.is_now(value):
+            return NOW
+        return _renamed(column, value, keys)
 
 
 def differences(expected: Contents, found: Contents) -> list[str]:

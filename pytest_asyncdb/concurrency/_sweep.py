@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_asyncdb.concurrency._fault import short
 from pytest_asyncdb.concurrency._rows import Rows, differences
+from pytest_asyncdb.concurrency._values import Clock
 from pytest_asyncdb.errors import FaultRefused, SweepFailed
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Sweep:
     ) -> None:
         self.positions: list[Position] = []
         self._arm = arm
-        self._rows = Rows(engine, volatile=volatile)
+        self._rows = Rows(engine, volatile=volatile, clock=Clock())
         self._title = title
         self._recovers = recovers
         self._check = check

@@ -14,11 +14,13 @@ from sqlalchemy.exc import NoInspectionAvailable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Clock", "Leaves", "leaves"]
+__all__ = ["NOW", "Clock", "Leaves", "leaves"]
 
 Path: TypeAlias = tuple[str, ...]
 Leaves: TypeAlias = "dict[Path, Any]"
 
+NOW: Final = "<now>"
+"""What stands for a time of the present."""
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 _SLACK: Final = dt.timedelta(seconds=5)

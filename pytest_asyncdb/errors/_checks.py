@@ -178,6 +178,7 @@ class CheckFailed(AsyncDBError, AssertionError):
             remedies=[
                 "retry the whole transaction, with its COMMIT, in a new session",
                 "tell errors by classify(), not by class: retry_transaction() does",
+                "columns that differ in each run: check_retries(..., volatile=[...])",
             ],
         )
 

@@ -102,7 +102,7 @@ async def test_accounts_are_locked_in_one_order(
     db_session: AsyncSession, ann: int, bob: int, db_statements: Recorder
 ) -> None:
     """However an order names them, they are read by one statement, sorted."""
-    async with db_statements.expect(exactly=1, tables={"accounts"}):
+    async with db_statements.expect(reads=1, tables={"accounts"}):
         found = await ledger.locked(db_session, bob, ann)
 
     assert [ann, bob] == list(found)

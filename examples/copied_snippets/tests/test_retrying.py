@@ -9,11 +9,12 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError, OperationalError, PendingRollbackError
 
 from snippets import retrying
-from snippets.models import Customer
+from snippets.models import Account, Customer
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+    from pytest_asyncdb.concurrency import Faults
     from snippets.retrying import Work
 
 
@@ -70,3 +71,33 @@ async def test_cured_retry(db_sessionmaker: async_sessionmaker[AsyncSession]) ->
     await retrying.cured_retry(db_sessionmaker, _overtaken(db_sessionmaker))
     async with db_sessionmaker() as session:
         assert 2 == await session.scalar(select(Customer.visits))
+
+
+@pytest.fixture
+async def accounts(db_sessionmaker: async_sessionmaker[AsyncSession]) -> None:
+    """Two accounts of 100 each."""
+    async with db_sessionmaker.begin() as session:
+        session.add_all([Account(id=number, balance=100) for number in (1, 2)])
+
+
+@pytest.mark.usefixtures("accounts")
+async def test_taught_pay(
+    db_sessionmaker: async_sessionmaker[AsyncSession], db_faults: Faults
+) -> None:
+    """The server has undone the transaction: half of it is paid, or nothing at all."""
+    sweep = db_faults.sweep("deadlock_detected", recovers=True, check=False)
+    async for fault in sweep:
+        async with fault:
+            await retrying.taught_pay(db_sessionmaker)
+
+    assert sweep.failed
+
+
+@pytest.mark.usefixtures("accounts")
+async def test_cured_pay(
+    db_sessionmaker: async_sessionmaker[AsyncSession], db_faults: Faults
+) -> None:
+    """All is paid, once, wherever the deadlock comes."""
+    async for fault in db_faults.sweep("deadlock_detected", recovers=True):
+        async with fault:
+            await retrying.cured_pay(db_sessionmaker)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
 from sqlalchemy import select
 
 from snippets import saving
-from snippets.models import CuredPage, Customer, TaughtPage
-from snippets.saving import Conflict
+from snippets.models import Customer
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
@@ -40,35 +38,6 @@ async def test_cured_visit(
         await one.refresh(read[0])
 
     assert 2 == read[0].visits
-
-
-async def test_taught_save(db_sessionmaker: async_sessionmaker[AsyncSession]) -> None:
-    """Both look before either writes: the first text is lost without a word."""
-    async with db_sessionmaker() as one, db_sessionmaker() as other:
-        one.add(page := TaughtPage(text="draft"))
-        await one.commit()
-        same = await other.get_one(TaughtPage, page.id)
-        await saving.taught_save(one, page, "mine")
-        await saving.taught_save(other, same, "theirs")
-        text = await one.scalar(select(TaughtPage.text))
-
-    assert "theirs" == text
-
-
-async def test_cured_save(db_sessionmaker: async_sessionmaker[AsyncSession]) -> None:
-    """The second one is told."""
-    async with db_sessionmaker() as one, db_sessionmaker() as other:
-        one.add(page := CuredPage(text="draft"))
-        await one.commit()
-        same = await other.get_one(CuredPage, page.id)
-        await other.commit()
-        await saving.cured_save(one, page, "mine")
-        with pytest.raises(Conflict):
-            await saving.cured_save(other, same, "theirs")
-        await other.rollback()
-        text = await one.scalar(select(CuredPage.text))
-
-    assert "mine" == text
 
 
 async def test_taught_theme(db_session: AsyncSession, ann: Customer) -> None:

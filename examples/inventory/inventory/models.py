@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from sqlalchemy import (
     CheckConstraint,
+    ColumnElement,
     Enum,
     ForeignKey,
     Index,
@@ -16,7 +17,9 @@ from sqlalchemy import (
     String,
     Text,
     func,
+    type_coerce,
 )
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from inventory.settings import audit_schema
@@ -27,6 +30,9 @@ NAMES = {
     "pk": "pk_%(table_name)s",
     "uq": "uq_%(table_name)s_%(column_0_name)s",
 }
+
+
+CHEAP = Decimal(10)
 
 
 class Base(DeclarativeBase):
@@ -69,6 +75,27 @@ class Product(Base):
     price: Mapped[Decimal] = mapped_column(Numeric(10, 2))
     label: Mapped[str] = mapped_column(String(110))
 
+    @hybrid_property
+    def gross(self) -> Decimal:
+        """The price with a tax of a quarter, to the hundredth of a cent."""
+        return self.price + self.price / 4
+
+    @gross.inplace.expression
+    @classmethod
+    def _gross(cls) -> ColumnElement[Decimal]:
+        # The type of the sum would be that of the price, with two digits.
+        return type_coerce(cls.price + cls.price / 4, Numeric(14, 4))
+
+    @hybrid_property
+    def is_cheap(self) -> bool:
+        """A part below ten; tools are never cheap."""
+        return self.kind is Kind.part and self.price < CHEAP
+
+    @is_cheap.inplace.expression
+    @classmethod
+    def _is_cheap(cls) -> ColumnElement[bool]:
+        return (cls.kind == Kind.part) & (cls.price < CHEAP)
+
 
 class Warehouse(Base):
     __tablename__ = "warehouses"
@@ -106,7 +133,10 @@ class Order(Base):
         Enum(Status, name="order_status"), server_default="open"
     )
     placed: Mapped[datetime] = mapped_column(server_default=func.now())
+    version: Mapped[int] = mapped_column(server_default="1")
     note: Mapped[str | None] = mapped_column(Text)
+
+    __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
 
 
 class Change(Base):

@@ -11,11 +11,16 @@ from sqlalchemy.exc import DBAPIError
 
 from projects.models import Project
 from projects.tracker import Tracker
+from pytest_asyncdb import AnomalyFound
+from pytest_asyncdb.concurrency import all_succeed, no_deadlock
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
     from projects.models import Task
+    from pytest_asyncdb.concurrency import Explorer, Result
     from pytest_asyncdb.factories import AsyncModelFactory
 
 STEPS = st.lists(
@@ -82,16 +87,78 @@ async def test_no_task_is_forgotten(
     assert [] == await tracker.miscounted()
 
 
-@pytest.mark.asyncdb(isolation="commit", requires=["row_locks"])
-async def test_counting_in_python_forgets_tasks(
-    project: Project, db_sessionmaker: async_sessionmaker[AsyncSession]
+class CountsInPython(Tracker):
+    """What is written first: read the number, add one."""
+
+    async def _count(self, project_id: str, change: int) -> None:
+        project = await self.session.get_one(Project, project_id)
+        project.task_count += change
+
+
+async def _adding(
+    explorer: Explorer,
+    sessions: async_sessionmaker[AsyncSession],
+    tracker: type[Tracker],
+    project: Project,
+) -> Result:
+    """Two requests that each add a task, in every order of their statements."""
+
+    async def add(title: str) -> None:
+        async with sessions.begin() as session:
+            await tracker(session).add(project_id, title)
+
+    async def is_right(session: AsyncSession) -> None:
+        assert [] == await Tracker(session).miscounted()
+
+    project_id = project.id
+    return await explorer.explore(
+        paint=lambda: add("paint"), clean=lambda: add("clean"), invariant=is_right
+    )
+
+
+async def test_counting_in_python_forgets_a_task(
+    project: Project,
+    db_sessionmaker: async_sessionmaker[AsyncSession],
+    db_concurrency: Explorer,
 ) -> None:
     """Why the database counts: what two have read, both add one to."""
-    async with db_sessionmaker() as one, db_sessionmaker() as two:
-        read = [await each.get_one(Project, project.id) for each in (one, two)]
-        for session, seen in zip((one, two), read, strict=True):
-            seen.task_count += 1
-            await session.commit()
-        await one.refresh(read[0])
+    with pytest.raises(AnomalyFound, match="invariant"):
+        await _adding(db_concurrency, db_sessionmaker, CountsInPython, project)
 
-    assert 1 == read[0].task_count
+
+async def test_counting_in_the_database_forgets_none(
+    project: Project,
+    db_sessionmaker: async_sessionmaker[AsyncSession],
+    db_concurrency: Explorer,
+) -> None:
+    """The cure, in the same search; and nobody is a deadlock's victim."""
+    result = await _adding(db_concurrency, db_sessionmaker, Tracker, project)
+
+    assert result.complete
+
+
+async def test_moves_in_both_directions_are_counted(
+    task_factory: type[AsyncModelFactory[Task]],
+    db_sessionmaker: async_sessionmaker[AsyncSession],
+    db_concurrency: Explorer,
+) -> None:
+    """Two projects are counted in one order, so that the moves only wait."""
+    one, other = await task_factory.create_batch(2)
+    moves = {"there": (one.id, other.project_id), "back": (other.id, one.project_id)}
+
+    def mover(task_id: str, project_id: str) -> Callable[[], Awaitable[None]]:
+        async def move() -> None:
+            async with db_sessionmaker.begin() as session:
+                await Tracker(session).move(task_id, project_id)
+
+        return move
+
+    async def is_right(session: AsyncSession) -> None:
+        assert [] == await Tracker(session).miscounted()
+
+    result = await db_concurrency.explore(
+        {name: mover(*each) for name, each in moves.items()},
+        invariant=[is_right, no_deadlock, all_succeed],
+    )
+
+    assert result.complete

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import pytest
@@ -275,6 +276,26 @@ async def test_an_error_that_is_swallowed(
     sweep = await _swept(faults, sessionmaker, silent)
 
     assert ["lost"] * 4 == sweep.verdicts
+
+
+@pytest.mark.parametrize("driver", ["aiosqlite", "asyncpg"])
+async def test_times_of_the_present_are_the_same(
+    engine: AsyncEngine, sessionmaker: Sessions
+) -> None:
+    """Each run writes another one, and that is no difference."""
+
+    async def stamp() -> None:
+        async def work(session: AsyncSession) -> None:
+            session.add(Receipt(name=datetime.now(UTC).isoformat()))
+
+        await retry_transaction(sessionmaker, work)
+
+    sweep = Faults(engine).sweep("serialization_failure", recovers=True)
+    async for fault in sweep:
+        async with fault:
+            await stamp()
+
+    assert {"ok"} == set(sweep.verdicts)
 
 
 async def test_new_keys_and_volatile_columns_are_not_compared(

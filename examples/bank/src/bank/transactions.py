@@ -24,22 +24,24 @@ CODES = {
     LOCK_WAIT_TIMEOUT,
     DEADLOCK,
     "SQLITE_BUSY",
+    "SQLITE_BUSY_SNAPSHOT",
 }
 
 
-def is_transient(error: DBAPIError) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Whether the same transaction may succeed when it runs again.
 
     By code: the class of the exception differs by driver, and OperationalError is also
-    what a server says that is gone.
+    what a server says that is gone. MariaDB's deadlock takes savepoints along, so that
+    leaving one fails with another error, in whose context the deadlock is.
     """
-    original = error.orig
     known = {
-        getattr(original, "sqlstate", None),
-        getattr(original, "sqlite_errorname", None),
-        *getattr(original, "args", ())[:1],
+        getattr(error, "sqlstate", None),
+        getattr(error, "sqlite_errorname", None),
+        *error.args[:1],
     }
-    return not CODES.isdisjoint(known)
+    before = (error.__cause__, error.__context__)
+    return not CODES.isdisjoint(known) or any(map(is_transient, filter(None, before)))
 
 
 async def in_transaction(

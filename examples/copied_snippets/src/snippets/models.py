@@ -74,6 +74,51 @@ class CuredPage(Base):
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
 
 
+class TaughtReader(Base):
+    """Somebody whose address the program keeps unique."""
+
+    __tablename__ = "taught_readers"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    email: Mapped[str] = mapped_column(String(200))
+
+
+class CuredReader(Base):
+    """Somebody whose address the database keeps unique."""
+
+    __tablename__ = "cured_readers"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    email: Mapped[str] = mapped_column(String(200), unique=True)
+
+
+class Tag(Base):
+    """A word, once."""
+
+    __tablename__ = "tags"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(50), unique=True)
+
+
+class Account(Base):
+    """Somebody's money."""
+
+    __tablename__ = "accounts"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    balance: Mapped[int]
+
+
+class Job(Base):
+    """Something to do, and who does it."""
+
+    __tablename__ = "jobs"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    worker: Mapped[str | None] = mapped_column(String(50))
+
+
 class Token(Base):
     """What lets somebody in until it expires."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
-from snippets.models import Customer
+from snippets.models import Account, Customer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 3
 # PostgreSQL: serialization_failure, deadlock_detected. MariaDB: the same in numbers.
-TRANSIENT = {"40001", "40P01", 1020, 1205, 1213}
+TRANSIENT = {"40001", "40P01", 1020, 1205, 1213, "SQLITE_BUSY"}
 
 
 async def taught_register(session: AsyncSession, name: str) -> str:
@@ -67,10 +67,39 @@ async def cured_retry(sessions: async_sessionmaker[AsyncSession], work: Work) ->
             async with sessions.begin() as session:
                 return await work(session)
         except DBAPIError as error:
-            codes = {getattr(error.orig, "sqlstate", None), *_arguments(error)}
+            code = getattr(error.orig, "sqlite_errorname", None)
+            codes = {code, getattr(error.orig, "sqlstate", None), *_arguments(error)}
             if TRANSIENT.isdisjoint(codes):
                 raise
     raise TimeoutError
+
+
+PAYMENT = [
+    update(Account).where(Account.id == number).values(balance=Account.balance + change)
+    for number, change in ((1, -10), (2, 10))
+]
+
+
+async def taught_pay(sessions: async_sessionmaker[AsyncSession]) -> None:
+    """Try each statement again, in the transaction that it failed in."""
+    async with sessions.begin() as session:
+        for statement in PAYMENT:
+            for _ in range(ATTEMPTS):
+                try:
+                    await session.execute(statement)
+                except DBAPIError:
+                    continue
+                break
+
+
+async def cured_pay(sessions: async_sessionmaker[AsyncSession]) -> None:
+    """Try all of it again, its COMMIT too, in a new transaction."""
+
+    async def pay(session: AsyncSession) -> None:
+        for statement in PAYMENT:
+            await session.execute(statement)
+
+    await cured_retry(sessions, pay)
 
 
 def _arguments(error: DBAPIError) -> tuple[object, ...]:

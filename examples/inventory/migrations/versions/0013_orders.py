@@ -17,6 +17,7 @@ def upgrade() -> None:
         sa.Column("customer_id", sa.Integer, nullable=False),
         sa.Column("status", STATUS, nullable=False, server_default="open"),
         sa.Column("placed", sa.DateTime, nullable=False, server_default=sa.func.now()),
+        sa.Column("version", sa.Integer, nullable=False, server_default="1"),
         sa.PrimaryKeyConstraint("id", name="pk_orders"),
         sa.ForeignKeyConstraint(
             ["customer_id"], ["customers.id"], name="fk_orders_customer_id"
