@@ -12,7 +12,7 @@ from sqlalchemy import URL, NullPool, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from pytest_asyncdb.provisioning import Run
-from pytest_asyncdb.settings import parse_target
+from pytest_asyncdb.settings import ServerOptions, parse_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,16 +64,20 @@ class _NoSchema:
 
 
 @contextlib.contextmanager
-def serving(url: str | None) -> Iterator[Server]:
-    """Give the server of that URL, or start an embedded one and stop it afterwards."""
+def serving(url: str | None, *, tcp: bool = False) -> Iterator[Server]:
+    """Give the server of that URL, or start an embedded one and stop it afterwards.
+
+    With `tcp` that one is reached by host and port, as some contenders know no socket.
+    """
     with contextlib.ExitStack() as stack:
-        address = make_url(url) if url else _embedded(stack)
+        address = make_url(url) if url else _embedded(stack, tcp=tcp)
         server = Server(address)
         stack.callback(server.drop)
         yield server
 
 
-def _embedded(stack: contextlib.ExitStack) -> URL:
-    run = Run(parse_target("postgresql+asyncpg@embedded"))
+def _embedded(stack: contextlib.ExitStack, *, tcp: bool) -> URL:
+    options = ServerOptions(tcp=tcp)
+    run = Run(parse_target("postgresql+asyncpg@embedded"), server=options)
     stack.callback(run.close)
     return run.database(_NoSchema()).url

@@ -36,7 +36,8 @@ class Suite:
     `fixture` is what each test asks for and gives to `work`, a function of `work.py`;
     None makes the tests empty. `alternating` are fixtures that every second test asks
     for besides. `recipe` names the conftest under `suites/`. `plugins` are loaded
-    besides pytest-asyncio; no other installed plugin is.
+    besides pytest-asyncio; no other installed plugin is. `peers` is a folder of
+    packages that can be imported besides.
     """
 
     tests: int
@@ -49,6 +50,7 @@ class Suite:
     options: tuple[str, ...] = ()
     ini: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    peers: Path | None = None
 
     def write(self, folder: Path) -> None:
         """Lay the suite down in `folder`."""
@@ -115,7 +117,9 @@ class Suite:
         return [sys.executable, "-m", "pytest", *quiet, *loaded, *self.options]
 
     def _environment(self) -> dict[str, str]:
-        environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-        paths = [self.environment.get("PYTHONPATH", ""), str(_HERE.parent)]
-        own = {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
-        return {**environment, **self.environment, **own}
+        paths = [str(path) for path in (_HERE.parent, self.peers) if path]
+        own = {
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "PYTHONPATH": os.pathsep.join(paths),
+        }
+        return {**os.environ, **self.environment, **own}

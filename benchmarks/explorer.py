@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from benchmarks._races import Race
 
-__all__: list[str] = []
+__all__ = ["NAMES", "Verdict", "database_of_races", "judged", "judged_by_frontrun"]
 
 SCHEDULES = 200
 QUICK_SCHEDULES = 10
@@ -53,6 +53,7 @@ WORDS = {
 }
 DRIVERS = ("asyncpg", "psycopg")
 TIMEOUT = 120
+NAMES = ("frontrun", "sqlglot")
 
 
 class _Schema:
@@ -66,7 +67,8 @@ class _Schema:
 
 
 @contextlib.contextmanager
-def _database(product: str) -> Iterator[URL]:
+def database_of_races(product: str) -> Iterator[URL]:
+    """A database with the tables of the races; its URL."""
     run = Run(parse_target(WORDS[product]))
     try:
         yield run.database(_Schema()).url
@@ -158,7 +160,8 @@ class Verdict:
         return f"{self.said}, {self.schedules} schedules, {self.seconds:.2f} s"
 
 
-async def _ours(race: Race, url: URL) -> Verdict:
+async def judged(race: Race, url: URL) -> Verdict:
+    """What our explorer says of a race."""
     async with _engine(url) as engine:
         first, second = race.functions
         start = time.perf_counter()
@@ -177,7 +180,8 @@ async def _ours(race: Race, url: URL) -> Verdict:
     return Verdict(said, result.schedules, round(took, 2))
 
 
-def _frontrun(race: Race, url: URL, folder: Path) -> Verdict:
+def judged_by_frontrun(race: Race, url: URL, folder: Path) -> Verdict:
+    """What frontrun says of it, which `folder` holds."""
     whole = url.render_as_string(hide_password=False)
     command = [sys.executable, "-m", "benchmarks._frontrun", str(folder), whole]
     try:
@@ -200,13 +204,13 @@ def _found(options: argparse.Namespace, folder: Path | None) -> dict[str, Any]:
     table: dict[str, Any] = {}
     print(f"\n{'race':<28}{'driver':<9}{'is':<7}{'ours':<34}frontrun")
     drivers = DRIVERS[:1] if options.quick else DRIVERS
-    with _database("postgresql") as address:
+    with database_of_races("postgresql") as address:
         for race in RACES:
             for driver in drivers:
                 url = address.set(drivername=f"postgresql+{driver}")
-                row = {"ours": asyncio.run(_ours(race, url))}
+                row = {"ours": asyncio.run(judged(race, url))}
                 if folder is not None:
-                    row["frontrun"] = _frontrun(race, url, folder)
+                    row["frontrun"] = judged_by_frontrun(race, url, folder)
                 truth = "wrong" if race.flaw else "right"
                 shown = f"{row['ours']!s:<34}{row.get('frontrun', '')}"
                 print(f"{race.name:<28}{driver:<9}{truth:<7}{shown}", flush=True)
@@ -239,9 +243,7 @@ def _arguments() -> argparse.Namespace:
 
 def _peers(options: argparse.Namespace, default: Path) -> Path | None:
     folder: Path = options.peers or default
-    problem = (
-        "--no-peers" if options.no_peers else install(folder, "frontrun", "sqlglot")
-    )
+    problem = "--no-peers" if options.no_peers else install(folder, *NAMES)
     if problem:
         print(f"frontrun is left out: {problem}")
         return None
@@ -260,7 +262,7 @@ def main() -> None:
         contenders: list[Contender] = []
         for product in options.only:
             try:
-                url = stack.enter_context(_database(product))
+                url = stack.enter_context(database_of_races(product))
             except (DriverMissing, SourceUnavailable) as error:
                 print(f"{product} is left out: {error.cause}")
                 continue

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-__all__: list[str] = []
+__all__ = ["NAMES", "contenders"]
 
 OBJECTS = 2000
 QUICK_OBJECTS = 100
@@ -96,9 +96,10 @@ def _timed_sync(url: str, work: Callable[[Session, int], None], count: int) -> f
     return 1000 * took
 
 
-def _contenders(
+def contenders(
     database: str, url: str, count: int, *, peers: bool
 ) -> Iterator[Contender]:
+    """Each kind of object by each kind of factory, on the database of that URL."""
     for kind in ASYNC:
         work = f"{kind} on {database}"
         found = {**ASYNC[kind], **(PEERS[kind] if peers else {})}
@@ -168,13 +169,13 @@ def main() -> None:
         urls = {"sqlite": "sqlite+aiosqlite://"}
         if "postgresql" in options.only:
             urls["postgresql"] = server.database("factories")
-        contenders = [
+        chosen = [
             each
             for database in options.only
-            for each in _contenders(database, urls[database], count, peers=peers)
+            for each in contenders(database, urls[database], count, peers=peers)
         ]
         title = f"A batch of {count} objects, ms"
-        measure(contenders, options, title=title)
+        measure(chosen, options, title=title)
 
 
 if __name__ == "__main__":

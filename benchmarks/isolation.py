@@ -20,8 +20,17 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator, Sequence
 
-__all__: list[str] = []
+__all__ = ["PEERS", "Bench", "contenders"]
 
+PEERS = (
+    "pytest-sqla",
+    "pytest-postgresql",
+    "pytest-mock-resources",
+    # what the second and the third cannot be imported without
+    "mirakuru",
+    "port-for",
+    "python-on-whales",
+)
 TESTS = 500
 QUICK_TESTS = 30
 ROUNDS = 5
@@ -34,7 +43,7 @@ class Bench:
     folder: Path
     server: Server
     tests: int
-    peer: Path | None
+    peers: Path | None
 
     def contender(
         self, work: str, name: str, suite: Suite, *, ours: bool = False
@@ -85,6 +94,17 @@ def _postgresql(bench: Bench) -> Iterator[Contender]:
     yield from _peer(bench, work, database)
     create_all = _recipe("create_all", database("create_all"))
     yield bench.contender(work, "create_all and drop_all", create_all)
+    for recipe, name, plugin in _DATABASE_PER_TEST if bench.peers else ():
+        suite = replace(
+            _recipe(recipe, database(recipe)), plugins=(plugin,), peers=bench.peers
+        )
+        yield bench.contender(work, name, suite)
+
+
+_DATABASE_PER_TEST = (
+    ("clone_per_test", "pytest-postgresql", "pytest_postgresql.plugin"),
+    ("mock_resources", "pytest-mock-resources", "pytest_mock_resources"),
+)
 
 
 def _ours(bench: Bench, work: str, target: str) -> Iterator[Contender]:
@@ -112,17 +132,15 @@ def _recipe(recipe: str, url: str, *, loops: str = "function") -> Suite:
 
 
 def _peer(bench: Bench, work: str, url: Callable[[str], str]) -> Iterator[Contender]:
-    for loops in ("function", "session") if bench.peer else ():
+    for loops in ("function", "session") if bench.peers else ():
         suite = Suite(
             tests=0,
             loops=loops,
             fixture="sqla_async_session",
             plugins=("sqla",),
             ini={"sqla_metadata": "models:Base"},
-            environment={
-                "PYTEST_SQLA_ASYNC_URL": url(f"sqla_{loops}"),
-                "PYTHONPATH": str(bench.peer),
-            },
+            environment={"PYTEST_SQLA_ASYNC_URL": url(f"sqla_{loops}")},
+            peers=bench.peers,
         )
         yield bench.contender(work, f"pytest-sqla, {loops} loops", suite)
 
@@ -160,20 +178,20 @@ def _options() -> argparse.Namespace:
         "--peers",
         type=Path,
         metavar="DIR",
-        help="folder with pytest-sqla (pip install --target), filled when empty; "
-        "default: a temporary one",
+        help="folder with the other packages, filled when empty; default: a temporary "
+        "one",
     )
     parser.add_argument(
-        "--no-peers", action="store_true", help="leave pytest-sqla out, install nothing"
+        "--no-peers", action="store_true", help="leave them out, install nothing"
     )
     return parser.parse_args()
 
 
 def _peer_folder(options: argparse.Namespace, default: Path) -> Path | None:
     folder: Path = options.peers or default
-    problem = "--no-peers" if options.no_peers else install(folder, "pytest-sqla")
+    problem = "--no-peers" if options.no_peers else install(folder, *PEERS)
     if problem:
-        print(f"pytest-sqla is left out: {problem}")
+        print(f"{', '.join(PEERS[:3])} are left out: {problem}")
     return None if problem else folder
 
 
@@ -182,11 +200,11 @@ def main() -> None:
     options = _options()
     with (
         tempfile.TemporaryDirectory(prefix="asyncdb-benchmark-") as folder,
-        serving(options.postgresql) as server,
+        serving(options.postgresql, tcp=True) as server,
     ):
         tests = QUICK_TESTS if options.quick else options.tests
-        peer = _peer_folder(options, Path(folder, "peers"))
-        bench = Bench(Path(folder), server, tests, peer)
+        peers = _peer_folder(options, Path(folder, "peers"))
+        bench = Bench(Path(folder), server, tests, peers)
         title = f"Unit of work, ms per test over the empty test, {tests} tests"
         measure(contenders(bench, options.only), options, title=title)
 

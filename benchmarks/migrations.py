@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
     from benchmarks._server import Server
 
+__all__ = ["histories"]
+
 _SIZES: Final = (100, 300)
 _TABLES: Final = (10, 100)
 _CHECKS: Final = (
@@ -74,7 +76,7 @@ def main() -> None:
         contenders = [
             each
             for size in sizes
-            for each in _histories(server, folder / str(size), size, peer)
+            for each in histories(server, folder / str(size), size, peer)
         ]
         for tables in _TABLES:
             contenders += _readers(server, tables)
@@ -82,9 +84,10 @@ def main() -> None:
 
 
 # ------------------------------------------------------------------------- histories
-def _histories(
+def histories(
     server: Server, folder: Path, size: int, peer: Path | None
 ) -> Iterator[Contender]:
+    """Every revision checked, by ours and by the pytest-alembic in `peer`."""
     url = server.database(f"history{size}")
     _history.write(folder, size, url)
     work = f"{size} revisions"
