@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import (
 from pytest_asyncdb.errors import ExamplesRefused
 from pytest_asyncdb.isolation._capture import Birth, Capture, birth
 from pytest_asyncdb.isolation._changes import read
-from pytest_asyncdb.isolation._checks import leaks, tasks
+from pytest_asyncdb.isolation._checks import leaks, tasks, threads
 from pytest_asyncdb.isolation._commit import RealCommits
 from pytest_asyncdb.isolation._link import Link
 from pytest_asyncdb.isolation._membership import Membership
@@ -159,9 +159,10 @@ class Isolation:
         self.failed = False
         self._mode = mode
         self._members.ask(joins or self._joins)
-        self._enter(Birth(name), None)
+        self._enter(Birth(name, isolated=requested), None)
         if requested:
             self._start()
+            self._capture.know_threads()
             self._capture.sandbox = self._enclosed(mode, name)
 
     def _enclosed(self, mode: str, name: str) -> Enclosure:
@@ -214,11 +215,12 @@ class Isolation:
     def close(self) -> list[Finding]:
         """After the test's last finaliser: roll back, and say what was left open."""
         capture = self._capture
-        sandbox, capture.sandbox = capture.sandbox, None
+        left = list(threads(capture.threads()))
+        sandbox = capture.leave()
         current_transaction.set(None)
         if sandbox is None:
             return []
-        left = [*leaks(capture.leaked()), *tasks(capture.running())]
+        left += [*leaks(capture.leaked()), *tasks(capture.running())]
         if sandbox.is_shared and sandbox.has_begun:
             self._link.database.worn = True
         findings = sandbox.close()
@@ -325,6 +327,7 @@ class Isolation:
                 yield
         finally:
             self._enter(*before)
+            self._capture.know_threads()
             current_transaction.reset(token)
 
     @contextlib.contextmanager
