@@ -24,6 +24,7 @@ from pytest_asyncdb.isolation._checks import leaks, tasks, threads
 from pytest_asyncdb.isolation._commit import RealCommits
 from pytest_asyncdb.isolation._link import Link
 from pytest_asyncdb.isolation._membership import Membership
+from pytest_asyncdb.isolation._own import OwnPlace, own_isolations
 from pytest_asyncdb.isolation._restore import Restorer
 from pytest_asyncdb.isolation._sandbox import Sandbox, current_transaction
 from pytest_asyncdb.isolation._stock import Stock
@@ -93,6 +94,7 @@ class Isolation:
         self._copy: Database | None = None
         self._stock = Stock(self._link, self._committed)
         self._restorer = Restorer(self._link, self._renew)
+        self._own: dict[str, OwnPlace] = {}
         self._untouched: Contents | None = None
         self._mode = "sandbox"
         self._lent: list[Any] = []
@@ -132,6 +134,8 @@ class Isolation:
         self._capture.uninstall()
         self._restorer.forget()
         self._stock.clear()
+        for place in self._own.values():
+            place.close()
         self._link.close()
         if self._copy is not None:
             self._copy.drop()
@@ -151,7 +155,8 @@ class Isolation:
     ) -> None:
         """Before any fixture of the test. Raises what provisioning raises.
 
-        `mode` is one of `MODES`.
+        `mode` is "sandbox", "commit", "database" or the name of a strategy of the
+        project's own.
         """
         if self._capture.sandbox is not None:  # its tear-down was never reached
             self.close()
@@ -178,7 +183,14 @@ class Isolation:
             own = self._link.database.clone()
             stock = Stock(self._link, lambda: own)
             return RealCommits(stock, name, self._dropped)
+        if mode in own_isolations():
+            return self._own_place(mode).enclose(name)
         return Sandbox(self._link, name)
+
+    def _own_place(self, mode: str) -> OwnPlace:
+        if mode not in self._own:
+            self._own[mode] = OwnPlace(self._link, mode, self.run)
+        return self._own[mode]
 
     def _committed(self) -> Database:
         """What tests commit to: the worker's database, or in memory a copy of it."""
