@@ -10,6 +10,7 @@ pytest-alembic's two checks that come nearest, `up_down_consistency` and
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
@@ -18,7 +19,7 @@ import tempfile
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import MetaData, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -28,9 +29,11 @@ from benchmarks import _history, _peer, _timing
 from benchmarks._harness import Contender, arguments, measure
 from benchmarks._server import serving
 from pytest_asyncdb.migrations import Runner, snapshot
+from pytest_asyncdb.migrations._locks import observed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from sqlalchemy import Connection
 
@@ -40,6 +43,7 @@ __all__ = ["histories"]
 
 _SIZES: Final = (100, 300)
 _TABLES: Final = (10, 100)
+_STATEMENTS: Final = 20
 _CHECKS: Final = (
     "from pytest_alembic.tests import test_up_down_consistency\n"
     "from pytest_alembic.tests.experimental import test_downgrade_leaves_no_trace\n"
@@ -151,6 +155,11 @@ def _readers(server: Server, tables: int) -> Iterator[Contender]:
     work = f"a schema of {tables} tables"
     yield Contender(work, "ours", partial(_read, url, _snapshot), ours=True)
     yield Contender(work, "MetaData.reflect", partial(_read, url, _reflect))
+    work = f"a statement of a migration, {tables} tables"
+    yield Contender(
+        work, "observed", partial(_time_statements, url, observed), ours=True
+    )
+    yield Contender(work, "not observed", partial(_time_statements, url, _unobserved))
 
 
 async def _create(url: str, tables: int) -> None:
@@ -166,6 +175,31 @@ def _snapshot(connection: Connection) -> None:
 
 def _reflect(connection: Connection) -> None:
     MetaData().reflect(connection)
+
+
+def _unobserved(*_: object) -> AbstractContextManager[None]:
+    return contextlib.nullcontext()
+
+
+def _time_statements(url: str, around: Callable[..., Any]) -> float:
+    return asyncio.run(_statements(url, around))
+
+
+async def _statements(url: str, around: Callable[..., Any]) -> float:
+    """Milliseconds of a statement that changes a table, once there was one."""
+    engine = create_async_engine(make_url(url), poolclass=NullPool)
+
+    def run(connection: Connection) -> float:
+        with around(connection, ()):
+            connection.exec_driver_sql("ALTER TABLE t0 ADD COLUMN more integer")
+            began = time.perf_counter()
+            for number in range(_STATEMENTS):
+                statement = f"ALTER TABLE t0 ADD COLUMN more{number} integer"
+                connection.exec_driver_sql(statement)
+            return (time.perf_counter() - began) * 1000 / _STATEMENTS
+
+    async with engine.connect() as connection:
+        return await connection.run_sync(run)
 
 
 def _read(url: str, read: object) -> float:

@@ -3,5 +3,18 @@
 from pytest_asyncdb.isolation._changes import Changes, TableChanges
 from pytest_asyncdb.isolation._finding import Finding
 from pytest_asyncdb.isolation._isolation import Isolation
+from pytest_asyncdb.isolation._own import (
+    IsolationStrategy,
+    isolation_strategy,
+    own_isolations,
+)
 
-__all__ = ["Changes", "Finding", "Isolation", "TableChanges"]
+__all__ = [
+    "Changes",
+    "Finding",
+    "Isolation",
+    "IsolationStrategy",
+    "TableChanges",
+    "isolation_strategy",
+    "own_isolations",
+]

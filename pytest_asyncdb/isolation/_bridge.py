@@ -139,6 +139,10 @@ class Unbroken:
     def __await__(self) -> Generator[Any, Any, None]:
         return self._to_the_end().__await__()
 
+    def close(self) -> None:
+        """It will not be awaited."""
+        self.coroutine.close()
+
     async def _to_the_end(self) -> None:
         task = asyncio.ensure_future(self.coroutine)
         try:

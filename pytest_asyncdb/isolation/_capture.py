@@ -10,9 +10,10 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import os
+import threading
 import weakref
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import Engine, event
 
@@ -48,18 +49,23 @@ if TYPE_CHECKING:
 __all__ = ["Birth", "Capture", "birth"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Birth:
     """A test, or with `outside` a fixture that is wider than one."""
 
     name: str
     outside: bool = False
+    isolated: bool = True
+    over: bool = False
 
 
 # The test in which a task was born; tasks hand it down to theirs.
 birth: contextvars.ContextVar[Birth | None] = contextvars.ContextVar(
     "asyncdb_birth", default=None
 )
+
+
+_Threads: TypeAlias = weakref.WeakKeyDictionary[threading.Thread, str]
 
 
 class _Stage:
@@ -70,6 +76,7 @@ class _Stage:
         self.pools: list[Pool] = []
         self.checkouts: list[tuple[weakref.ref[Any], Place, str]] = []
         self.tasks: dict[int, weakref.ref[asyncio.Task[Any]]] = {}
+        self.threads: dict[int, weakref.ref[threading.Thread]] = {}
 
     def retire(self) -> None:
         """Forget the connections."""
@@ -93,6 +100,9 @@ class Capture:
         self._link = link
         self._stage = _Stage()
         self._first = Mutex(link.lock)
+        self._known: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+        self._left = _Threads()
+        self._between = _Threads()
         self._original: Any = None
         self._pid = os.getpid()
 
@@ -118,30 +128,53 @@ class Capture:
         self, engine: Engine, original: Callable[[Engine], PoolProxiedConnection]
     ) -> PoolProxiedConnection:
         """A connection of the engine: one of the sandbox, or a real one."""
-        if self.sandbox is None or is_unguarded():
+        if is_unguarded():
+            return original(engine)
+        test = self.sandbox
+        if test is None:
+            self._refuse_leftovers()
             return original(engine)
         self._refuse_others()
         member = self.members.of(engine)
         if member is None:
             with unguarded():
                 fairy = original(engine)
-            self.opened.note(engine, fairy, self.sandbox.name)
+            self.opened.note(engine, fairy, test.name)
             return fairy
-        return self._sandboxed(engine, member)
+        return self._sandboxed(engine, member, test)
 
     def _refuse_others(self) -> None:
         """Refuse children of this process, and what a finished test has left."""
         if os.getpid() != self._pid:
             raise EngineRefused.forked()
         born = birth.get()
+        if born is None:
+            _refuse_thread(self._left)
         if born is not None and born is not self.birth and not born.outside:
             raise FinishedTest.named(born.name)
 
-    def _sandboxed(self, engine: Engine, member: Member) -> PoolProxiedConnection:
-        place, task = here(), current_task()
+    def _refuse_leftovers(self) -> None:
+        """Refuse what an isolated test has left: it would connect for real."""
+        born = birth.get()
+        if born is not None and born.isolated and born.over:
+            raise FinishedTest.named(born.name)
+        if born is None:
+            _refuse_thread(self._left)
+        if self.birth is None or self.birth.isolated:
+            _refuse_thread(self._between)
+
+    def _sandboxed(
+        self, engine: Engine, member: Member, test: Enclosure
+    ) -> PoolProxiedConnection:
+        place, task, thread = here(), current_task(), threading.current_thread()
+        if thread is not threading.main_thread():
+            self._stage.threads[id(thread)] = weakref.ref(thread)
         if task is not None and birth.get() is self.birth:
             self._stage.tasks[id(task)] = weakref.ref(task)
         fairy = self._connect(engine, member)
+        if test.over:  # meanwhile
+            silence(fairy)
+            raise FinishedTest.named(test.name)
         connection: Any = fairy.dbapi_connection
         if connection.connecting:
             connection.connected()
@@ -250,6 +283,37 @@ class Capture:
             and not task.get_loop().is_closed()
         ]
 
+    def know_threads(self) -> None:
+        """Those that run now are none of the test's, which begins or goes on."""
+        self._known = weakref.WeakSet(threading.enumerate())
+
+    def threads(self) -> list[threading.Thread]:
+        """The threads begun in this test that used the database and still run."""
+        return [
+            thread
+            for thread in self._users()
+            if thread not in self._known and not _is_pooled(thread)
+        ]
+
+    def _users(self) -> list[threading.Thread]:
+        threads = [reference() for reference in tuple(self._stage.threads.values())]
+        return [each for each in threads if each is not None and each.is_alive()]
+
+    def leave(self) -> Enclosure | None:
+        """The test is over: what goes on is refused from now on. Gives its sandbox.
+
+        Threads of a pool take part in the next test again, and not before.
+        """
+        sandbox, born = self.sandbox, self.birth
+        if sandbox is not None and born is not None:
+            born.over = True
+            self._left.update(dict.fromkeys(self.threads(), born.name))
+            self._between.update(dict.fromkeys(self._users(), born.name))
+            self.birth = None
+            birth.set(None)
+        self.sandbox = None
+        return sandbox
+
     @contextlib.contextmanager
     def aside(self) -> Iterator[None]:
         """While another sandbox stands: its pools and connections are its own."""
@@ -276,3 +340,16 @@ class Capture:
             yield
         finally:
             sandbox.forgiving = False
+
+
+def _refuse_thread(refused: _Threads) -> None:
+    name = refused.get(threading.current_thread())
+    if name is not None:
+        raise FinishedTest.named(name)
+
+
+def _is_pooled(thread: threading.Thread) -> bool:
+    """Whether it is one of a pool's, which outlive what they are used for."""
+    target = getattr(thread, "_target", None)
+    pooled = getattr(target, "__module__", None) == "concurrent.futures.thread"
+    return pooled or type(thread) is not threading.Thread

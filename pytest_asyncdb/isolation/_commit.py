@@ -6,7 +6,7 @@ import collections
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from pytest_asyncdb.errors import TransactionControlRefused
+from pytest_asyncdb.errors import FinishedTest, TransactionControlRefused
 from pytest_asyncdb.isolation._ferry import FerriedConnection
 from pytest_asyncdb.isolation._finding import Finding
 from pytest_asyncdb.isolation._stock import Stock, close
@@ -87,6 +87,9 @@ class RealCommits:
         self._end_abandoned(blocking=blocking)
         order = self.stock.order(dialect, parameters)
         physical = self.stock.take(order, blocking=blocking)
+        if self.over:  # meanwhile
+            self.link.bridge.call(close, physical.real, blocking=blocking)
+            raise FinishedTest.named(self.name)
         self._out.append(physical)
         self.connected = True
         return physical
@@ -180,3 +183,6 @@ class RealCommits:
         if running or self.link.bridge.orphans:
             self.link.bridge.orphans = False
             self.link.bridge.drain()
+        for physical in running:
+            if not self.stock.driver.is_closed(physical.real):
+                self.link.bridge.block(self.stock.driver.interrupt, physical.real)

@@ -103,6 +103,22 @@ class Driver(abc.ABC):
         del error
         return False
 
+    def may_be_gone(self, error: BaseException) -> bool:
+        """Whether the error may be the first sign that the database is gone.
+
+        For drivers whose connection outlives it.
+        """
+        del error
+        return False
+
+    def is_there(self, connection: Any) -> bool:
+        """Whether the connection's database is; asked after such an error."""
+        del connection
+        return True
+
+    def interrupt(self, connection: Any) -> None:  # noqa: B027
+        """End the statement that runs, where cancelling its task does not."""
+
     def has_kept_rows(self, connection: Any) -> bool:
         """Whether the rollback that was just sent could not undo everything."""
         del connection

@@ -140,9 +140,12 @@ class GuestLoop(Bridge):
                 self._poke()
 
     def drain(self) -> bool:
-        left = [task for task in asyncio.all_tasks(self._loop) if not task.done()]
+        with self._turning:  # what another thread has begun has set out by then
+            left = [task for task in asyncio.all_tasks(self._loop) if not task.done()]
+            for task in left:
+                task.cancel()
         for task in left:
-            self._drain(task)
+            self._drain(task, cancels=False)
         return all(task.done() for task in left)
 
     def close(self) -> None:

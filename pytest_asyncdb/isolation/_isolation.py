@@ -20,10 +20,11 @@ from sqlalchemy.ext.asyncio import (
 from pytest_asyncdb.errors import ExamplesRefused
 from pytest_asyncdb.isolation._capture import Birth, Capture, birth
 from pytest_asyncdb.isolation._changes import read
-from pytest_asyncdb.isolation._checks import leaks, tasks
+from pytest_asyncdb.isolation._checks import leaks, tasks, threads
 from pytest_asyncdb.isolation._commit import RealCommits
 from pytest_asyncdb.isolation._link import Link
 from pytest_asyncdb.isolation._membership import Membership
+from pytest_asyncdb.isolation._own import OwnPlace, own_isolations
 from pytest_asyncdb.isolation._restore import Restorer
 from pytest_asyncdb.isolation._sandbox import Sandbox, current_transaction
 from pytest_asyncdb.isolation._stock import Stock
@@ -93,6 +94,7 @@ class Isolation:
         self._copy: Database | None = None
         self._stock = Stock(self._link, self._committed)
         self._restorer = Restorer(self._link, self._renew)
+        self._own: dict[str, OwnPlace] = {}
         self._untouched: Contents | None = None
         self._mode = "sandbox"
         self._lent: list[Any] = []
@@ -132,6 +134,8 @@ class Isolation:
         self._capture.uninstall()
         self._restorer.forget()
         self._stock.clear()
+        for place in self._own.values():
+            place.close()
         self._link.close()
         if self._copy is not None:
             self._copy.drop()
@@ -151,7 +155,8 @@ class Isolation:
     ) -> None:
         """Before any fixture of the test. Raises what provisioning raises.
 
-        `mode` is one of `MODES`.
+        `mode` is "sandbox", "commit", "database" or the name of a strategy of the
+        project's own.
         """
         if self._capture.sandbox is not None:  # its tear-down was never reached
             self.close()
@@ -159,9 +164,10 @@ class Isolation:
         self.failed = False
         self._mode = mode
         self._members.ask(joins or self._joins)
-        self._enter(Birth(name), None)
+        self._enter(Birth(name, isolated=requested), None)
         if requested:
             self._start()
+            self._capture.know_threads()
             self._capture.sandbox = self._enclosed(mode, name)
 
     def _enclosed(self, mode: str, name: str) -> Enclosure:
@@ -177,7 +183,14 @@ class Isolation:
             own = self._link.database.clone()
             stock = Stock(self._link, lambda: own)
             return RealCommits(stock, name, self._dropped)
+        if mode in own_isolations():
+            return self._own_place(mode).enclose(name)
         return Sandbox(self._link, name)
+
+    def _own_place(self, mode: str) -> OwnPlace:
+        if mode not in self._own:
+            self._own[mode] = OwnPlace(self._link, mode, self.run)
+        return self._own[mode]
 
     def _committed(self) -> Database:
         """What tests commit to: the worker's database, or in memory a copy of it."""
@@ -214,11 +227,12 @@ class Isolation:
     def close(self) -> list[Finding]:
         """After the test's last finaliser: roll back, and say what was left open."""
         capture = self._capture
-        sandbox, capture.sandbox = capture.sandbox, None
+        left = list(threads(capture.threads()))
+        sandbox = capture.leave()
         current_transaction.set(None)
         if sandbox is None:
             return []
-        left = [*leaks(capture.leaked()), *tasks(capture.running())]
+        left += [*leaks(capture.leaked()), *tasks(capture.running())]
         if sandbox.is_shared and sandbox.has_begun:
             self._link.database.worn = True
         findings = sandbox.close()
@@ -325,6 +339,7 @@ class Isolation:
                 yield
         finally:
             self._enter(*before)
+            self._capture.know_threads()
             current_transaction.reset(token)
 
     @contextlib.contextmanager

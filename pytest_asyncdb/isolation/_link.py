@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from dataclasses import dataclass
@@ -208,6 +209,29 @@ class Link:
         self.database.replace()
         self.forget()  # one that an interrupted call has opened meanwhile
         self._deferrable = None
+
+    def has_database(self) -> bool:
+        """Whether the database is there, for drivers whose connection outlives it."""
+        if self.database.is_missing:
+            return False
+        return self.block(lambda: self.driver.is_there(self.real()))
+
+    def heal(self) -> None:
+        """Connect anew; where the database is gone, make it from the template.
+
+        Where that cannot be, the next who connects is told.
+        """
+        self.forget()
+        with contextlib.suppress(Exception):
+            try:
+                self.open()
+            except Exception:  # noqa: BLE001 - whatever the driver says of it
+                self.replace_database()
+
+    def interrupt(self) -> None:
+        """End the statement that runs on the connection."""
+        if self.is_usable():
+            self.block(lambda: self.driver.interrupt(self._real))
 
     def close(self) -> None:
         """Close the connection and its loop."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pytest_asyncdb.isolation._bridge import Unbroken, await_
-from pytest_asyncdb.isolation._driver import Driver
+from pytest_asyncdb.isolation._driver import Driver, scalar
 from pytest_asyncdb.isolation._shelter import Shelter
 
 if TYPE_CHECKING:
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 __all__ = ["Aiomysql", "Asyncmy"]
+
+_THERE: Final = (
+    "SELECT count(*) FROM information_schema.schemata WHERE schema_name = database()"
+)
 
 
 class _MySQL(Driver):
@@ -49,6 +53,13 @@ class _MySQL(Driver):
     def ends_transaction(self, error: BaseException) -> bool:
         """A deadlock, or a snapshot that is too old (innodb_snapshot_isolation)."""
         return bool(error.args) and error.args[0] in {1213, 1020}
+
+    def may_be_gone(self, error: BaseException) -> bool:
+        """Unknown database, no database selected, no such table."""
+        return bool(error.args) and error.args[0] in {1046, 1049, 1146}
+
+    def is_there(self, connection: Any) -> bool:
+        return bool(scalar(connection, _THERE))
 
     def has_kept_rows(self, connection: Any) -> bool:
         """Tables of engines such as MyISAM: ROLLBACK warns of them (error 1196)."""

@@ -77,6 +77,7 @@ class Sandbox:
         self.failure: IsolationError | None = None
         self.traces = Traces(resets=bool(link.driver.after_rollback))
         self.has_begun = False
+        self._doubts = False
         self._inside = inside
         self._settings = Settings()
         self._locals = Locals()
@@ -213,11 +214,12 @@ class Sandbox:
 
     def _send_controls(self, controls: list[str]) -> None:
         """Send them; a connection that died between two tests is replaced."""
+        real = self.link.real()
         try:
             self.link.send(controls)
-        except Exception:
+        except Exception as error:  # noqa: BLE001 - in the driver's words
             if controls[:1] != ["BEGIN"] or self.link.is_usable():
-                raise
+                translate(real, error)
             self.link.forget()
             self.link.send(controls)
 
@@ -264,6 +266,7 @@ class Sandbox:
     ) -> None:
         """After an error: what is left of the connection, the test, the transaction."""
         link = self.link
+        self._doubts |= link.driver.may_be_gone(error)
         if not link.is_usable():
             self._fail(SandboxBroken.lost(link.database.shown, _reason(error)))
         elif not self._stands(error):
@@ -446,12 +449,13 @@ class Sandbox:
         if not self.link.bridge.drain():
             reason = "a statement could not be ended"
             self._fail(SandboxBroken.lost(self.link.database.shown, reason))
+        self.link.interrupt()
         self.link.turns.give(flight)
 
     def _roll_back(self) -> None:
         link = self.link
         if not link.is_usable():
-            link.forget()
+            link.heal()
             return
         try:
             link.block(self._send_rollback)
@@ -461,6 +465,8 @@ class Sandbox:
             return
         if self.has_begun and link.driver.has_kept_rows(link.real()):
             self._fail(SandboxBroken.not_transactional())
+        if self._doubts and not link.has_database():
+            self._fail(SandboxBroken.lost(link.database.shown, "no such database"))
         if self.traces.committed or isinstance(self.failure, SandboxBroken):
             link.replace_database()
         elif self.traces.sticky or (self.traces.schema and link.driver.keeps_plans):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pytest_asyncdb.isolation._bridge import Unbroken, await_
 from pytest_asyncdb.isolation._driver import Driver, scalar
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = ["Aiosqlite", "Sqlite", "SqliteConnection", "WatchedConnection"]
+
+_PAUSE: Final = 0.005
+"""Seconds between two interruptions; one of nothing that runs yet has no effect."""
 
 
 class _Sqlite(Driver):
@@ -78,6 +82,13 @@ class Aiosqlite(_Sqlite):
         newest = getattr(cursor._connection._conn, "newest", None)
         if newest is not None:
             self._abandoned.append(newest)
+
+    def may_be_gone(self, error: BaseException) -> bool:
+        """SQLite goes on with a file that has been unlinked, and writes no more."""
+        return "readonly" in str(error) or "no such table" in str(error)
+
+    def interrupt(self, connection: Any) -> None:
+        await_(_interrupt(connection._connection))
 
     def in_transaction(self, connection: Any) -> bool:
         return bool(connection._connection.in_transaction)
@@ -151,3 +162,15 @@ async def _execute_all(
         await connection._execute(cursor.close)
     for statement in statements:
         await connection.execute(statement)
+
+
+async def _interrupt(connection: Any) -> None:
+    """Until the driver's thread has come to the end of its queue."""
+    idle = asyncio.ensure_future(connection._execute(_nothing))
+    while not idle.done():
+        connection._conn.interrupt()
+        await asyncio.wait([idle], timeout=_PAUSE)
+
+
+def _nothing() -> None:
+    """What an idle thread answers at once."""

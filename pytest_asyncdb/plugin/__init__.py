@@ -259,6 +259,7 @@ def pytest_collection_modifyitems(
 ) -> None:
     """Add checks of migrations, factories and the schema, before items are chosen."""
     _migrations_collection.add_checks(session, items)
+    _collection.repeat_for_audit(session.config, items)
     suite = suite_of(session.config)
     if suite.is_configured and suite.settings.factories:
         from pytest_asyncdb.plugin._factory_checks import checks

@@ -9,20 +9,21 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import unittest
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_asyncdb.plugin._lifecycle import AUDIT, audited_mode
+from pytest_asyncdb.plugin._lifecycle import AUDIT, AUDITED, audited_mode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import pytest
 
     from pytest_asyncdb.isolation import Changes
 
-__all__ = ["Audit", "Difference", "double", "note", "note_state"]
+__all__ = ["Audit", "Difference", "double", "note", "note_state", "repeat"]
 
 _MODES: Final = ("sandbox", "commit")
 _IDS: Final = {mode: f"asyncdb:{mode}" for mode in _MODES}
@@ -35,6 +36,21 @@ def double(metafunc: pytest.Metafunc) -> None:
     """Have a test run twice: in the sandbox, then with real commits."""
     metafunc.fixturenames.append(AUDIT)
     metafunc.parametrize(AUDIT, _MODES, indirect=True, ids=list(_IDS.values()))
+
+
+def repeat(items: list[pytest.Item], concerns: Callable[[pytest.Item], bool]) -> None:
+    """The same for tests of unittest, which take no parameters."""
+    for item in reversed(items):
+        cls = getattr(item, "cls", None)
+        if cls is None or not issubclass(cls, unittest.TestCase) or not concerns(item):
+            continue
+        first: Any = item
+        names = first.fixturenames
+        again = type(first).from_parent(first.parent, name=first.name)
+        again.fixturenames[:] = names
+        for each, mode in zip((first, again), _MODES, strict=True):
+            each.stash[AUDITED] = mode
+        items.insert(items.index(item) + 1, again)
 
 
 def note_state(item: pytest.Item, changes: Changes) -> None:

@@ -20,7 +20,13 @@ from pytest_asyncdb.plugin._suite import suite_of
 if TYPE_CHECKING:
     from pytest_asyncdb.settings import Settings, Target
 
-__all__ = ["concerns_us", "generate", "request_by_mark", "request_late"]
+__all__ = [
+    "concerns_us",
+    "generate",
+    "repeat_for_audit",
+    "request_by_mark",
+    "request_late",
+]
 
 _MARK = "asyncdb"
 
@@ -49,6 +55,22 @@ def request_late(item: pytest.Item) -> None:
         return
     if item.get_closest_marker(_MARK) is not None:
         names[:0] = [DATABASE, ISOLATION]
+
+
+def repeat_for_audit(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Have tests of unittest run twice for the audit; others are parametrised."""
+    suite = suite_of(config)
+    if not suite.is_configured or not suite.settings.audit:
+        return
+    settings = suite.settings
+    from pytest_asyncdb.plugin._audit import repeat
+    from pytest_asyncdb.plugin._markers import read_marks
+
+    def is_sandboxed(item: pytest.Item) -> bool:
+        request = read_marks(item.nodeid, item.iter_markers(_MARK))
+        return request.mode(settings.isolation, real=False) == "sandbox"
+
+    repeat(items, lambda item: is_requested(item) and is_sandboxed(item))
 
 
 def concerns_us(item: pytest.Item, call: pytest.CallInfo[Any]) -> bool:

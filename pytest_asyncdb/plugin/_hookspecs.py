@@ -16,8 +16,9 @@ __all__ = ["pytest_asyncdb_isolation_begin", "pytest_asyncdb_isolation_end"]
 def pytest_asyncdb_isolation_begin(item: pytest.Item, isolation: str) -> None:
     """A test has been isolated, and none of its fixtures has been set up.
 
-    `isolation` is "sandbox", "commit" or "database". With the first test of a run that
-    is once the session-scoped fixtures are there that say what the database is.
+    `isolation` is "sandbox", "commit", "database" or a strategy of the project's own.
+    With the first test of a run that is once the session-scoped fixtures are there that
+    say what the database is.
     """
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AUDIT",
+    "AUDITED",
     "DATABASE",
     "ISOLATION",
     "REAL",
@@ -42,6 +43,8 @@ ISOLATION: Final = "_asyncdb_isolation"
 AUDIT: Final = "_asyncdb_audit"
 UNTOUCHED: Final = "_asyncdb_untouched"
 REAL: Final = "_asyncdb_real"
+AUDITED: Final = pytest.StashKey[str]()
+"""The mode of an audited test that takes no parameters, one of unittest."""
 _MODE: Final = pytest.StashKey[str]()
 _OURS: Final = "pytest_asyncdb.plugin."
 _INTERRUPTS: Final = (KeyboardInterrupt, SystemExit, pytest.exit.Exception)
@@ -103,7 +106,7 @@ def audited_mode(item: pytest.Item) -> str | None:
     """How this run of an audited test is isolated; None for any other test."""
     callspec = getattr(item, "callspec", None)
     mode: str | None = callspec.params.get(AUDIT) if callspec is not None else None
-    return mode
+    return mode or item.stash.get(AUDITED, None)
 
 
 def note_verdict(

@@ -108,8 +108,11 @@ def _check(
     requires: Sequence[str] = (),
     capture: object = None,
 ) -> None:
-    if isolation is not None:
-        check_choice(f"{test}: asyncdb(isolation=…)", isolation, ISOLATIONS)
+    if isolation is not None and isolation not in ISOLATIONS:
+        from pytest_asyncdb.isolation import own_isolations
+
+        known = (*ISOLATIONS, *own_isolations())
+        check_choice(f"{test}: asyncdb(isolation=…)", isolation, known)
     _check_words(test, "backends", backends, _PRODUCTS)
     _check_words(test, "requires", requires, [each.value for each in Capability])
     if not (capture is None or callable(capture) or isinstance(capture, bool)):

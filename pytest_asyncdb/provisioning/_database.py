@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_asyncdb.errors import CloneRefused, WrongSource
@@ -47,6 +48,11 @@ class Database:
     def shown(self) -> str:
         """Its URL for a message, without a password."""
         return shown(self.url)
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether its file has been removed; False for one on a server."""
+        return self.source == "file" and not Path(str(self.url.database)).exists()
 
     def connecting(self) -> AbstractContextManager[None]:
         """While a connection to it is made: what fails comes out as one error of ours.

@@ -109,6 +109,9 @@ MARIADB_SCHEMA: Final = (
         " REFERENCES tree (id))"
     ),
     "CREATE TABLE notes (body VARCHAR(50))",
+    "CREATE TABLE egg (id INT PRIMARY KEY, hen INT)",
+    "CREATE TABLE hen (id INT PRIMARY KEY, egg INT REFERENCES egg (id))",
+    "ALTER TABLE egg ADD FOREIGN KEY (hen) REFERENCES hen (id)",
     "CREATE TABLE audit (id INT AUTO_INCREMENT PRIMARY KEY, what VARCHAR(50))",
     "CREATE TABLE sums (a INT PRIMARY KEY, b INT AS (a + 1) STORED)",
     (
@@ -133,6 +136,9 @@ MARIADB_SCHEMA: Final = (
     "INSERT INTO sums (a) VALUES (1)",
     "INSERT INTO child (seed) VALUES ('seed')",
     "INSERT INTO part VALUES (1)",
+    "INSERT INTO egg VALUES (1, NULL)",
+    "INSERT INTO hen VALUES (1, 1)",
+    "UPDATE egg SET hen = 1",
 )
 MARIADB: Final = {
     "insert": ("INSERT INTO users (name) VALUES ('ann')",),
@@ -144,6 +150,7 @@ MARIADB: Final = {
     "procedure": ("CALL note_it()",),
     "committing-procedure": ("CALL keep_it()",),
     "view": ("INSERT INTO all_notes VALUES ('by a view')",),
+    "cyclic": ("UPDATE egg SET hen = NULL", "DELETE FROM hen", "DELETE FROM egg"),
     "replace": ("REPLACE INTO sums (a) VALUES (1), (2)",),
     "upsert": ("INSERT INTO sums (a) VALUES (1) ON DUPLICATE KEY UPDATE a = 5",),
     "generated": ("UPDATE sums SET a = 7",),

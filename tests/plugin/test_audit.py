@@ -142,3 +142,40 @@ def test_rows_that_only_one_of_them_leaves_are_a_difference(
             "2 of 3 tests differ",
         ]
     )
+
+
+def test_tests_of_unittest_run_twice_too(project: Project) -> None:
+    """They take no parameters; both runs have the name of the one test."""
+    project.test(
+        """
+        import unittest
+        from sqlalchemy.ext.asyncio import create_async_engine
+
+        engine = create_async_engine("sqlite+aiosqlite:///must-not-be-made.db")
+
+        async def add(connection):
+            await connection.execute(insert(User).values(name="ann"))
+
+        @pytest.mark.asyncdb
+        class TestIt(unittest.IsolatedAsyncioTestCase):
+            async def test_same(self):
+                async with engine.begin() as connection:
+                    await add(connection)
+
+            async def test_sees_what_is_not_committed(self):
+                async with engine.connect() as one, engine.connect() as other:
+                    await add(one)
+                    assert 1 == await other.scalar(COUNT)
+        """
+    )
+
+    result = project.run("--asyncdb-audit")
+
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines(
+        [
+            "*test_sees_what_is_not_committed: passed in the sandbox, failed with*",
+            "1 of 2 tests differ",
+        ]
+    )
+    assert not (project.path / "must-not-be-made.db").exists()

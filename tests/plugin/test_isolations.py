@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from pytest_asyncdb import SettingRefused, isolation_strategy
 
 if TYPE_CHECKING:
     from tests.plugin.conftest import Project
@@ -153,3 +156,63 @@ def test_changes_are_asserted_on(project: Project) -> None:
     result = project.run()
 
     result.assert_outcomes(passed=1)
+
+
+def test_a_strategy_of_the_projects_own(project: Project) -> None:
+    """Its tests commit on a database of theirs; what it cannot undo fails the test."""
+    project.write(
+        "conftest",
+        """
+        import pytest
+        from models import Base
+        from pytest_asyncdb import isolation_strategy
+        from sqlalchemy import text
+
+        @pytest.fixture(scope="session")
+        def asyncdb_metadata():
+            return Base.metadata
+
+        @isolation_strategy("tidy")
+        class Tidy:
+            def begin(self, connection):
+                connection.execute(text("INSERT INTO users (name) VALUES ('admin')"))
+
+            def end(self, connection):
+                connection.execute(text("DELETE FROM users WHERE name <> 'cid'"))
+                if connection.scalar(text("SELECT count(*) FROM users")):
+                    raise ValueError("cid stays")
+        """,
+    )
+    project.test(
+        """
+        @pytest.mark.asyncdb(isolation="tidy")
+        @pytest.mark.parametrize("name", ["ann", "cid", "bob"])
+        async def test_it(db_session, db_sessionmaker, name):
+            db_session.add(User(name=name))
+            await db_session.commit()
+            async with db_sessionmaker() as other:
+                assert 2 == await other.scalar(COUNT)
+
+        async def test_sandbox(db_session):
+            assert 0 == await db_session.scalar(COUNT)
+        """
+    )
+
+    result = project.run()
+
+    result.assert_outcomes(passed=4, errors=1)
+    result.stdout.fnmatch_lines(
+        ["*could not be undone by the isolation 'tidy': ValueError: cid stays"]
+    )
+
+
+def test_a_strategy_that_is_none() -> None:
+    """Refused where it is written."""
+    with pytest.raises(SettingRefused, match="a name that nobody else has"):
+        isolation_strategy("commit")(_Tidy)
+    with pytest.raises(SettingRefused, match=re.escape("a class with end(connection)")):
+        isolation_strategy("untidy")(str)  # type: ignore[type-var]
+
+
+class _Tidy:
+    def end(self, connection: object) -> None: ...
