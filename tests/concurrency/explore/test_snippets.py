@@ -149,6 +149,23 @@ async def test_the_copied_snippet_is_found_within_five_schedules(
 
 
 @POSTGRESQL
+@pytest.mark.parametrize("strategy", ["random", "pct"])
+async def test_what_chance_finds_is_shown_with_few_preemptions(
+    strategy: str, engine: AsyncEngine, sessions: Sessions
+) -> None:
+    """And the same seed finds the same."""
+    actors = SCENARIOS[0].functions(sessions)
+    shortest = await explore(engine, actors, check=False)
+    assert shortest.anomaly is not None
+
+    for _ in range(2):
+        found = await explore(engine, actors, strategy=strategy, seed=3, check=False)
+        assert found.anomaly is not None
+        assert shortest.anomaly.schedule == found.anomaly.schedule
+        assert "met by chance in" in str(found)
+
+
+@POSTGRESQL
 async def test_three_actors_that_try_again(
     engine: AsyncEngine, sessions: Sessions
 ) -> None:
