@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Suite", "SuiteFailed"]
 
 _HERE = Path(__file__).parent
-_SHARED = ("models.py", "work.py", "engines.py")
+_SHARED = ("models.py", "work.py", "engines.py", "properties.py")
 
 
 class SuiteFailed(Exception):
@@ -35,9 +35,10 @@ class Suite:
 
     `fixture` is what each test asks for and gives to `work`, a function of `work.py`;
     None makes the tests empty. `alternating` are fixtures that every second test asks
-    for besides. `recipe` names the conftest under `suites/`. `plugins` are loaded
-    besides pytest-asyncio; no other installed plugin is. `peers` is a folder of
-    packages that can be imported besides.
+    for besides. `source` is a test module that takes the place of all these. `recipe`
+    names the conftest under `suites/`. `plugins` are loaded besides pytest-asyncio; no
+    other installed plugin is. `peers` is a folder of packages that can be imported
+    besides.
     """
 
     tests: int
@@ -45,6 +46,7 @@ class Suite:
     fixture: str | None = None
     work: str = "unit_of_work"
     alternating: tuple[str, ...] = ()
+    source: str | None = None
     recipe: str | None = None
     plugins: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
@@ -60,7 +62,8 @@ class Suite:
         if self.recipe:
             shutil.copy(_HERE / "suites" / f"{self.recipe}.py", folder / "conftest.py")
         (folder / "pytest.ini").write_text(self._settings(), encoding="utf-8")
-        (folder / "test_work.py").write_text(self._tests(), encoding="utf-8")
+        tests = self._tests() if self.source is None else self.source
+        (folder / "test_work.py").write_text(tests, encoding="utf-8")
 
     def run(self, folder: Path) -> float:
         """Run the suite that lies in `folder`; milliseconds per test."""

@@ -277,7 +277,7 @@ class SandboxConnection:
         if self.member.is_sqlite and text.first == "PRAGMA" and not text.reads:
             Pragma(sql).run(sandbox, operation, blocking=self._blocks())
             return True
-        if sandbox.has_begun or not (text.reads or text.first in _SETTING):
+        if sandbox.is_inside or not (text.reads or text.first in _SETTING):
             return False
         sandbox.traces.note(text)
         sandbox.run_unbegun(operation, blocking=self._blocks())

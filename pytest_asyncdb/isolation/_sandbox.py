@@ -109,6 +109,12 @@ class Sandbox:
         finally:
             self._outside = before
 
+    @property
+    def is_inside(self) -> bool:
+        """Whether a transaction stands on the connection: its own, or its test's."""
+        outer = self._inside
+        return self.has_begun or (outer is not None and outer.has_begun)
+
     def begin(self, engine: str, place: Place | None = None) -> Transaction:
         """A new transaction, begun here; it holds nothing until its first statement."""
         parent = current_transaction.get()
@@ -473,19 +479,18 @@ class Sandbox:
             link.forget()
 
     def _step_back(self, test: Sandbox) -> None:
-        """Undo an example; where that cannot be, its whole test is over."""
+        """Undo an example, with the test's next statement; no round trip is its own.
+
+        Where that cannot be, the whole test is over.
+        """
         test.traces.add(self.traces)
-        controls = [
-            f"{verb} SAVEPOINT {self._root}" for verb in ("ROLLBACK TO", "RELEASE")
-        ]
-        try:
-            if self.has_begun and not isinstance(self.failure, SandboxBroken):
-                self.link.block(lambda: self.link.send(controls))
-        except Exception as error:  # noqa: BLE001
-            self._fail(SandboxBroken.ended_by(f"not known; the end: {_reason(error)}"))
-        self._settings.unknown()
         if isinstance(self.failure, SandboxBroken):
             test._fail(self.failure)
+        elif self.has_begun:
+            test._stack.pending += [
+                f"{verb} SAVEPOINT {self._root}" for verb in ("ROLLBACK TO", "RELEASE")
+            ]
+        self._settings.unknown()
 
     def _send_rollback(self) -> None:
         driver, controls = self.link.driver, []

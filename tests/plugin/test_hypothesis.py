@@ -342,3 +342,64 @@ def test_a_load_in_a_loop_of_one_example(project: Project) -> None:
 
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*NPlusOneFound*one after the other*"])
+
+
+CLOCK = """
+    import time
+
+    import pytest
+    from models import Base
+
+    LATER = [0.0]
+    now = time.perf_counter
+    time.perf_counter = lambda: now() + LATER[0]
+
+    @pytest.fixture(scope="session")
+    def asyncdb_schema():
+        async def build(connection):
+            LATER[0] += 3600
+            await connection.run_sync(Base.metadata.create_all)
+
+        return build
+"""
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_a_deadline_does_not_count_the_start_of_the_database(
+    project: Project, database: str
+) -> None:
+    """What takes an hour before the first example is none of an example's time."""
+    project.write("conftest", CLOCK)
+    project.test(
+        HEAD,
+        """
+        @settings(deadline=60_000)
+        @given(number=st.integers())
+        async def test_it(seed, db_session, number):
+            assert 1 == await db_session.scalar(COUNT)
+        """,
+    )
+    result = project.run(f"--asyncdb={database}", plugins=PLUGINS)
+
+    result.assert_outcomes(passed=1)
+
+
+def test_a_deadline_is_exceeded_by_an_example_as_without_us(project: Project) -> None:
+    """The example that takes too long is found, shrunk, and named."""
+    project.write("conftest", CLOCK)
+    project.test(
+        HEAD,
+        """
+        from conftest import LATER
+
+        @settings(deadline=6_000, derandomize=True)
+        @given(number=st.integers(0, 100))
+        async def test_it(db_session, number):
+            await db_session.scalar(COUNT)
+            LATER[0] += 8 if number > 5 else 0
+        """,
+    )
+    result = project.run(plugins=PLUGINS)
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*DeadlineExceeded: Test took 8*", "*number=6,*"])
