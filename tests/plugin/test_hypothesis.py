@@ -27,7 +27,7 @@ HEAD = """
     from hypothesis import HealthCheck, example, find, given, settings, strategies as st
     from pytest_asyncdb.strategies import from_model
 
-    settings.register_profile("ours", deadline=None, max_examples=30)
+    settings.register_profile("ours", deadline=None, max_examples=12)
     settings.load_profile("ours")
     SEEN = []
 
@@ -69,7 +69,7 @@ def test_every_example_begins_with_what_the_fixtures_wrote(
 
         def test_afterwards(db_sync_session):
             assert {3} == {*SEEN}
-            assert 31 == len(SEEN)
+            assert 13 == len(SEEN)
             assert 0 == db_sync_session.scalar(COUNT)
         """,
     )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 ROOT: Final = Path(__file__).parents[2]
-ROWS: Final = int(os.environ.get("ASYNCDB_ROWS", "400"))
+ROWS: Final = int(os.environ.get("ASYNCDB_ROWS", "100"))
 ACCEPTED: Final = 0.995
 MODULES: Final = {
     "auth.models": "examples/auth/src",
