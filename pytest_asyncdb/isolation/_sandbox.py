@@ -201,6 +201,8 @@ class Sandbox:
                 local = self._locals.keep(text.local, transaction.local)
                 controls = self._travelling(settings) + self._locals.statements(local)
             self._send_controls(controls)
+            if controls and self.over:  # meanwhile, for a thread that the test has left
+                raise FinishedTest.named(self.name)
             self.link.round_trips += 1
             answer = operation()
             transaction.local.update(local)
@@ -210,6 +212,8 @@ class Sandbox:
 
         try:
             answer: T = self.link.call(statement, blocking=blocking, awaits=awaits)
+        except FinishedTest:
+            raise
         except BaseException as error:
             if segments:  # it has set out
                 with self.link.lock:
