@@ -34,12 +34,15 @@ async def compare(search: Search, result: Result, options: Options) -> None:
     ]
 
 
-async def shorten(search: Search, result: Result) -> None:
-    """Put an anomaly of few preemptions in the place of one that was met by chance."""
+async def shorten(search: Search, result: Result, options: Options) -> None:
+    """Put an anomaly of few preemptions in the place of one that was met by chance.
+
+    It may take as long as the search itself, at the most.
+    """
     if result.anomaly is None or result.has_fewest_preemptions:
         return
     shorter = Result("dfs", result.seed)
-    limits = Limits(_SCHEDULES)
+    limits = Limits(min(_SCHEDULES, options.max_schedules), options.max_seconds)
     await search.run(DepthFirst(_PREEMPTIONS), shorter, limits)
     if shorter.anomaly is None or shorter.anomaly.is_read:
         return

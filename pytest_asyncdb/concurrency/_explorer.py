@@ -262,7 +262,7 @@ class Explorer:
         if options.self_check:
             await compare(search, result, options)
         elif options.replayed is None:
-            await shorten(search, result)
+            await shorten(search, result, options)
         return result
 
     # --------------------------------------------------------------------- verdicts
