@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
     from sqlalchemy.orm import Session
 
-__all__ = ["ASYNC", "PEERS", "SYNC", "Base"]
+__all__ = ["PEERS", "WAYS", "Base"]
 
 
 class Base(DeclarativeBase):
@@ -117,14 +117,17 @@ def _factories(base: Any, session: Any, **options: Any) -> tuple[Any, Any]:
     return Users, Posts
 
 
-def _sync_users(session: Session, count: int) -> None:
-    flush = {"sqlalchemy_session_persistence": "flush"}
-    _factories(SQLAlchemyModelFactory, session, **flush)[0].create_batch(count)
+async def _boys_users(session: AsyncSession, count: int) -> None:
+    await session.run_sync(_boys, 0, count)
 
 
-def _sync_posts(session: Session, count: int) -> None:
+async def _boys_posts(session: AsyncSession, count: int) -> None:
+    await session.run_sync(_boys, 1, count)
+
+
+def _boys(session: Session, which: int, count: int) -> None:
     flush = {"sqlalchemy_session_persistence": "flush"}
-    _factories(SQLAlchemyModelFactory, session, **flush)[1].create_batch(count)
+    _factories(SQLAlchemyModelFactory, session, **flush)[which].create_batch(count)
 
 
 # -------------------------------------------------------------- async-factory-boy
@@ -172,15 +175,19 @@ async def _poly_posts(session: AsyncSession, count: int) -> None:
     await _polyfactories(session)[1].create_batch_async(count)
 
 
-ASYNC: dict[str, dict[str, Callable[[AsyncSession, int], Awaitable[None]]]] = {
-    "users": {"ours": _our_users, "add_all, one flush": _raw_users},
-    "posts": {"ours": _our_posts, "add_all, one flush": _raw_posts},
+WAYS: dict[str, dict[str, Callable[[AsyncSession, int], Awaitable[None]]]] = {
+    "users": {
+        "ours": _our_users,
+        "add_all, one flush": _raw_users,
+        "factory_boy in run_sync": _boys_users,
+    },
+    "posts": {
+        "ours": _our_posts,
+        "add_all, one flush": _raw_posts,
+        "factory_boy in run_sync": _boys_posts,
+    },
 }
 PEERS: dict[str, dict[str, Callable[[AsyncSession, int], Awaitable[None]]]] = {
     "users": {"async-factory-boy": _theirs_users, "polyfactory": _poly_users},
     "posts": {"async-factory-boy": _theirs_posts, "polyfactory": _poly_posts},
-}
-SYNC: dict[str, Callable[[Session, int], None]] = {
-    "users": _sync_users,
-    "posts": _sync_posts,
 }

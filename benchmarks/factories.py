@@ -17,11 +17,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import StaticPool, create_engine, event, make_url, text
+from sqlalchemy import StaticPool, event, text
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
-from sqlalchemy.orm import Session
 
-from benchmarks._factories import ASYNC, PEERS, SYNC, Base
+from benchmarks._factories import PEERS, WAYS, Base
 from benchmarks._harness import Contender, arguments, measure
 from benchmarks._peer import install
 from benchmarks._server import serving
@@ -39,7 +38,6 @@ QUICK_OBJECTS = 100
 ROUNDS = 5
 DATABASES = ("sqlite", "postgresql")
 NAMES = ("async-factory-boy", "polyfactory")
-SYNC_DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
 
 
 def _prepared(engine: Engine) -> None:
@@ -78,36 +76,16 @@ async def _timed(
     return 1000 * took
 
 
-def _timed_sync(url: str, work: Callable[[Session, int], None], count: int) -> float:
-    async_url = make_url(url)
-    backend = async_url.get_backend_name()
-    own = async_url.set(drivername=SYNC_DRIVERS[backend])
-    engine = create_engine(own, **_options(url))
-    _prepared(engine)
-    Base.metadata.drop_all(engine)
-    Base.metadata.create_all(engine)
-    with Session(engine, expire_on_commit=False) as session:
-        session.execute(text("SELECT 1"))
-        gc.collect()
-        start = time.perf_counter()
-        work(session, count)
-        took = time.perf_counter() - start
-    engine.dispose()
-    return 1000 * took
-
-
 def contenders(
     database: str, url: str, count: int, *, peers: bool
 ) -> Iterator[Contender]:
     """Each kind of object by each kind of factory, on the database of that URL."""
-    for kind in ASYNC:
+    for kind in WAYS:
         work = f"{kind} on {database}"
-        found = {**ASYNC[kind], **(PEERS[kind] if peers else {})}
+        found = {**WAYS[kind], **(PEERS[kind] if peers else {})}
         for name, make in found.items():
             run = functools.partial(_run, url, make, count)
             yield Contender(work, name, run, ours=name == "ours")
-        sync = functools.partial(_timed_sync, url, SYNC[kind], count)
-        yield Contender(work, "factory_boy, sync session", sync)
 
 
 def _run(

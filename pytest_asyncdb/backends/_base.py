@@ -79,7 +79,7 @@ class Restoration:
     worn: str
     """Said before `restore` where some session has drawn from sequences unseen."""
     restore: str
-    """Undoes everything; its one value is empty, or what it cannot undo."""
+    """Undoes everything; an error says what it cannot undo."""
     holders: str
     """SQL for rows (text) of the other sessions that may hold a lock."""
     prepared: str

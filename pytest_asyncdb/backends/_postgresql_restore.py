@@ -2,7 +2,8 @@
 
 Every row that is inserted, updated or deleted is counted by table, also by triggers,
 cascades and functions, and also those of the catalogs, so that DDL is seen. Of a
-sequence each use is counted, as a block that is fetched.
+sequence each use is counted, as a block that is fetched. Where rows were inserted only,
+those go that are younger than the seed; else the whole table is filled again.
 """
 
 from __future__ import annotations
@@ -19,10 +20,9 @@ _USERS: Final = (
     "n.nspname NOT IN ('pg_catalog', 'information_schema')"
     " AND n.nspname NOT LIKE 'pg\\_%'"
 )
-_COUNTED: Final = (
-    "pg_stat_get_tuples_inserted({0}) + pg_stat_get_tuples_updated({0})"
-    " + pg_stat_get_tuples_deleted({0})"
-)
+_INSERTED: Final = "pg_stat_get_tuples_inserted({0})"
+_REWRITTEN: Final = "pg_stat_get_tuples_updated({0}) + pg_stat_get_tuples_deleted({0})"
+_COUNTED: Final = f"{_INSERTED} + {_REWRITTEN}"
 _USES: Final = "pg_stat_get_blocks_fetched({0})"
 # ANALYZE, also autovacuum's, writes the two that are left out.
 _CATALOGS: Final = """
@@ -45,7 +45,8 @@ _SUPPORTED: Final = f"""
 
 _TABLES: Final = f"""
     CREATE TEMP TABLE asyncdb_tables AS
-    SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name, 0::bigint AS changes,
+    SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name,
+           0::bigint AS inserted, 0::bigint AS rewritten, NULL::xid AS since,
            (SELECT string_agg(format('%I', a.attname), ', ' ORDER BY a.attnum)
               FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0
                AND NOT a.attisdropped AND a.attgenerated = '') AS columns,
@@ -82,34 +83,45 @@ _SEEDS: Final = f"""
         END LOOP;
     END $asyncdb$"""
 _RESTORE: Final = f"""
-    CREATE FUNCTION pg_temp.asyncdb_restore() RETURNS text LANGUAGE plpgsql AS $asyncdb$
-    DECLARE each record; mine bigint; more bigint;
+    CREATE FUNCTION pg_temp.asyncdb_restore() RETURNS void LANGUAGE plpgsql AS $asyncdb$
+    DECLARE each record; oldest xid; gone bigint; back bigint; refilled bool := false;
     BEGIN
         IF EXISTS (SELECT FROM pg_prepared_xacts
                     WHERE database = current_database()) THEN
-            RETURN 'a prepared transaction';
+            RAISE 'a prepared transaction';
         END IF;
-        IF ({_SCHEMA}) <> (SELECT changes FROM pg_temp.asyncdb_tables
-                              WHERE oid = 0) THEN
-            RETURN 'the schema';
+        SELECT since INTO oldest FROM pg_temp.asyncdb_tables
+         WHERE oid = 0 AND inserted = ({_SCHEMA});
+        IF NOT FOUND THEN
+            RAISE 'the schema';
         END IF;
-        FOR each IN SELECT t.*, now.changes AS found
+        FOR each IN SELECT t.*, now.inserted AS new, now.rewritten AS other
                       FROM pg_temp.asyncdb_tables t,
-                           LATERAL (SELECT {_COUNTED.format("t.oid")} AS changes) now
-                     WHERE t.oid <> 0 AND now.changes <> t.changes LOOP
-            IF each.large THEN
-                RETURN each.name || ', which is large';
+                           LATERAL (SELECT {_INSERTED.format("t.oid")} AS inserted,
+                                           {_REWRITTEN.format("t.oid")} AS rewritten
+                                   ) now
+                     WHERE t.oid <> 0 AND (now.inserted <> t.inserted
+                                           OR now.rewritten <> t.rewritten) LOOP
+            back := 0;
+            IF each.other = each.rewritten THEN
+                EXECUTE format('DELETE FROM ONLY %s WHERE age(xmin) < age(%L::xid)',
+                               each.name, oldest);
+                GET DIAGNOSTICS gone = ROW_COUNT;
+            ELSIF each.large THEN
+                RAISE 'a large table';
+            ELSE
+                EXECUTE 'DELETE FROM ONLY ' || each.name;
+                GET DIAGNOSTICS gone = ROW_COUNT;
+                IF each.seed IS NOT NULL THEN
+                    EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE'
+                                   ' SELECT %2$s FROM %3$s',
+                                   each.name, each.columns, each.seed);
+                    GET DIAGNOSTICS back = ROW_COUNT;
+                    refilled := true;
+                END IF;
             END IF;
-            EXECUTE 'DELETE FROM ONLY ' || each.name;
-            GET DIAGNOSTICS mine = ROW_COUNT;
-            IF each.seed IS NOT NULL THEN
-                EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE'
-                               ' SELECT %2$s FROM %3$s',
-                               each.name, each.columns, each.seed);
-                GET DIAGNOSTICS more = ROW_COUNT;
-                mine := mine + more;
-            END IF;
-            UPDATE pg_temp.asyncdb_tables SET changes = each.found + mine
+            UPDATE pg_temp.asyncdb_tables
+               SET inserted = each.new + back, rewritten = each.other + gone
              WHERE oid = each.oid;
         END LOOP;
         FOR each IN SELECT s.*, now.uses AS found
@@ -120,12 +132,17 @@ _RESTORE: Final = f"""
             UPDATE pg_temp.asyncdb_sequences SET uses = each.found + each.step
              WHERE oid = each.oid;
         END LOOP;
+        IF refilled THEN
+            UPDATE pg_temp.asyncdb_tables SET since = pg_current_xact_id()::xid
+             WHERE oid = 0;
+        END IF;
         PERFORM pg_stat_force_next_flush();
-        RETURN '';
     END $asyncdb$"""
 _COUNT: Final = f"""
-    INSERT INTO pg_temp.asyncdb_tables (oid, changes) VALUES (0, ({_SCHEMA}));
-    UPDATE pg_temp.asyncdb_tables SET changes = {_COUNTED.format("oid")}
+    INSERT INTO pg_temp.asyncdb_tables (oid, inserted, since)
+    VALUES (0, ({_SCHEMA}), pg_current_xact_id()::xid);
+    UPDATE pg_temp.asyncdb_tables
+       SET inserted = {_INSERTED.format("oid")}, rewritten = {_REWRITTEN.format("oid")}
      WHERE oid <> 0"""
 # How many uses it is to put a sequence back, the server says itself.
 _USED: Final = f"UPDATE pg_temp.asyncdb_sequences SET uses = {_USES.format('oid')}"

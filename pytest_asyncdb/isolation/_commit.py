@@ -28,7 +28,7 @@ __all__ = ["RealCommits"]
 class RealCommits:
     """One test on real connections to `stock`'s database.
 
-    `restore` is called at its end, with what the test did.
+    `restore` is called at its end, with what the test did, and calls `end`.
     """
 
     is_shared = False
@@ -146,14 +146,17 @@ class RealCommits:
         """End the connections and undo what was committed."""
         self.over = True
         findings = list(self._in_flight())
-        out, self._out = self._out, []
         self._abandoned.clear()
-        for physical in out:
-            self.link.bridge.block(self._end, physical)
         self.link.bridge.leave()
-        if self._prepares:
-            self.link.bridge.block(self._end_prepared)
         return findings + self._restore(self)
+
+    def end(self) -> None:
+        """End what is still open, for `restore`. Runs on the bridge."""
+        out, self._out = self._out, []
+        for physical in out:
+            self._end(physical)
+        if self._prepares:
+            self._end_prepared()
 
     def _end_prepared(self) -> None:
         """Roll back what was prepared and never ended; it would hold its locks."""

@@ -173,7 +173,7 @@ class Isolation:
     def _enclosed(self, mode: str, name: str) -> Enclosure:
         if mode == "commit":
             if self._link.database.worn:
-                self._restorer.restore(certain=True, worn=True)
+                self._restorer.restore()
                 self._link.database.worn = False
             self._restorer.prepare()
             return RealCommits(
@@ -205,12 +205,14 @@ class Isolation:
 
         Where the server counts changes, also what another process has committed.
         """
-        if not (test.wrote or (test.connected and self._restorer.is_prepared)):
-            return []
-        return self._restorer.restore(certain=not test.unknown)
+        if test.wrote or (test.connected and self._restorer.is_prepared):
+            return self._restorer.restore(test)
+        self._link.bridge.block(test.end)
+        return []
 
     def _dropped(self, test: RealCommits) -> list[Finding]:
         """The database was the test's own; that of a failed one may be of interest."""
+        self._link.bridge.block(test.end)
         test.stock.clear()
         database = test.stock.database
         (database.keep if self.failed else database.drop)()

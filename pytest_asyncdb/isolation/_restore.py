@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytest_asyncdb.backends import Restoration
+    from pytest_asyncdb.isolation._commit import RealCommits
     from pytest_asyncdb.isolation._link import Link
 
 __all__ = ["Restorer"]
@@ -58,27 +59,31 @@ class Restorer:
             self._link.driver.send(real, [statement])
         self._real = real
 
-    def restore(self, *, certain: bool, worn: bool = False) -> list[Finding]:
-        """Undo what was committed; unless `certain` of all sessions, make it anew.
+    def restore(self, test: RealCommits | None = None) -> list[Finding]:
+        """End the test and undo what it committed; what is uncertain is made anew.
 
-        `worn`: a sandbox has drawn from sequences, and its session may not have said so
-        yet. A finding tells of a session that takes no part, and kept a lock.
+        Without one: sandboxes have drawn from sequences, and their session may not have
+        said so yet. A finding tells of a session that takes no part, and kept a lock.
         """
         holders: list[str] = []
-        known = self._real is not None and certain
-        if known and not self._link.bridge.block(self._undo, holders, worn):
+        if not self._link.bridge.block(self._undo, test, holders):
             return []
         self.forget()
         self._renew()
         return [Finding(fatal=True, text=_locked(holders))] if holders else []
 
-    def _undo(self, holders: list[str], worn: bool) -> str:  # noqa: FBT001
-        """What cannot be undone; empty where all has been."""
+    def _undo(self, test: RealCommits | None, holders: list[str]) -> str:
+        """What cannot be undone; empty where all has been. Runs on the bridge."""
+        if test is not None:
+            test.end()
+        if self._real is None or (test is not None and test.unknown):
+            return "nobody knows what was changed"
         assert self._how is not None
+        driver = self._link.driver
         try:
-            if worn:
-                self._link.driver.send(self._real, [self._how.worn])
-            return str(scalar(self._real, self._how.restore))
+            if test is None:
+                driver.send(self._real, [self._how.worn])
+            driver.send_alone(self._real, [self._how.restore])
         except Exception as error:  # noqa: BLE001 - a lock, a dead server: made anew
             with contextlib.suppress(Exception):
                 if "lock" not in str(error):
@@ -88,6 +93,7 @@ class Restorer:
                 holders += [text for (text,) in cursor.fetchall()]
                 cursor.close()
             return str(error)
+        return ""
 
     def forget(self) -> None:
         """Close the connection: the database is about to be another one."""

@@ -26,7 +26,7 @@ def test_a_quick_run_compares_every_contender_with_ours(tmp_path: Path) -> None:
     results = json.loads(report.read_text())
     assert ["users on sqlite", "posts on sqlite"] == list(results)
     for contenders in results.values():
-        assert {"ours", "add_all, one flush", "factory_boy, sync session"} == {
+        assert {"ours", "add_all, one flush", "factory_boy in run_sync"} == {
             *contenders
         }
         assert 1.0 == contenders["ours"]["ratio"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 import pytest
-from sqlalchemy import delete, event, func, insert, select, text
+from sqlalchemy import delete, event, func, insert, select, text, update
 from sqlalchemy.util import greenlet_spawn
 
 from pytest_asyncdb.errors import EngineRefused, FinishedTest, TransactionControlRefused
@@ -128,6 +128,31 @@ async def test_rows_of_the_seed_come_back(
             await session.execute(delete(app.Seed))
             await session.execute(insert(app.Seed).values(name="other"))
             await session.commit()
+
+
+@pytest.mark.parametrize("kind", POSTGRESQL)
+@pytest.mark.parametrize("mode", ["commit"])
+async def test_rows_of_the_seed_stay_where_others_were_only_inserted(
+    begin: Callable[[], Isolation], make_app: Callable[..., Application]
+) -> None:
+    """Also after a test that has rewritten them, so that they are younger."""
+    places = []
+    for test in range(6):
+        begin()
+        app = make_app()
+        async with app.session() as session:
+            places += list(await session.execute(text("SELECT ctid, name FROM seeds")))
+            await session.execute(insert(app.Seed).values(name="other"))
+            await session.commit()
+            await session.execute(insert(app.Seed).values(name="undone"))
+            await session.rollback()
+            if test == 2:
+                await session.execute(delete(app.Seed).where(app.Seed.name == "other"))
+                await session.execute(update(app.Seed).values(name="rewritten"))
+                await session.commit()
+
+    assert ["seed"] * 6 == [name for _, name in places]
+    assert 2 == len(set(places)) == len(set(places[:3])) + len(set(places[3:]))
 
 
 @pytest.mark.parametrize("kind", SERVERS)
@@ -454,6 +479,31 @@ async def test_a_large_seed_comes_back(
             await connection.execute(text("UPDATE large SET body = 'y' WHERE id < 9"))
             await connection.execute(text("DELETE FROM large WHERE id > 90000"))
         isolation.close()
+
+
+@pytest.mark.parametrize("kind", ["asyncpg"])
+async def test_rows_inserted_beside_a_large_seed_go(
+    kind: str,
+    make_isolation: Callable[..., Isolation],
+    databases: Databases,
+    app_of: Callable[[Database], Application],
+) -> None:
+    """From the same database, as its rows need not be written again."""
+    isolation = make_isolation(kind, extra=_LARGE)
+    files = set()
+    for _ in range(2):
+        isolation.open("a test", mode="commit")
+        app = app_of(databases.get(kind, *_LARGE))
+        async with app.engine.begin() as connection:
+            asked = text("SELECT count(*), min(body) FROM large")
+
+            assert (100_000, "x") == tuple((await connection.execute(asked)).one())
+            await connection.execute(text("INSERT INTO large VALUES (0, 'a')"))
+            file = text("SELECT pg_relation_filepath('large')")
+            files.add(await connection.scalar(file))
+        isolation.close()
+
+    assert 1 == len(files)
 
 
 @pytest.mark.parametrize("kind", ["asyncpg"])
