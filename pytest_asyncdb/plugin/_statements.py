@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pytest_asyncdb.isolation import Isolation
     from pytest_asyncdb.plugin._databases import WorkerDatabase
     from pytest_asyncdb.statements import Loop, Recorder
+    from pytest_asyncdb.statements._listeners import Listeners
 
 __all__ = [
     "calling",
@@ -54,34 +55,39 @@ def new_recorder(isolation: Isolation) -> Recorder:
     from pytest_asyncdb.isolation._connection import SandboxConnection
     from pytest_asyncdb.isolation._ferry import FerriedConnection
     from pytest_asyncdb.statements import Recorder
+    from pytest_asyncdb.statements._listeners import everywhere
 
+    _process.listeners = everywhere
     kinds = (SandboxConnection, FerriedConnection)
 
     def is_isolated(connection: Connection) -> bool | None:
-        if _silence.depth:
+        if _process.silence:
             return None
         return isinstance(connection.connection.dbapi_connection, kinds)
 
     return Recorder(Engine, wanted=is_isolated, explains_on=isolation.engine)
 
 
-class _Silence:
+class _Process:
+    """What holds for all tests of this process."""
+
+    silence = 0
     """How many ask for silence."""
+    listeners: Listeners | None = None
+    """What its recorders are told by, once there has been one."""
 
-    depth = 0
 
-
-_silence: Final = _Silence()
+_process: Final = _Process()
 
 
 @contextlib.contextmanager
 def unrecorded() -> Iterator[None]:
     """No recorder of a test is told of transactions that begin in this block."""
-    _silence.depth += 1
+    _process.silence += 1
     try:
         yield
     finally:
-        _silence.depth -= 1
+        _process.silence -= 1
 
 
 # ------------------------------------------------------------------ loads in a loop
@@ -139,6 +145,8 @@ def end(item: pytest.Item) -> None:
     recorder = item.stash.get(_LOOKER, None)
     if recorder is not None:
         recorder.close()
+    if _process.listeners is not None:
+        _process.listeners.end_test()
 
 
 def _tell(item: pytest.Item, loops: Sequence[Loop], *, fails: bool) -> None:

@@ -7,13 +7,14 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pytest_asyncdb.errors import StatementsRefused
 from pytest_asyncdb.statements import _tracing
 from pytest_asyncdb.statements._budget import Budget, Expectation
 from pytest_asyncdb.statements._lines import way
+from pytest_asyncdb.statements._listeners import Ears, Listeners, everywhere
 from pytest_asyncdb.statements._loops import Allowance, loops_in
 from pytest_asyncdb.statements._plans import plans_of, with_plan
 from pytest_asyncdb.statements._statement import Statement
@@ -59,7 +60,8 @@ class Recorder:
         wanted: Callable[[Connection], bool | None] | None = None,
         explains_on: AsyncEngine | Engine,
     ) -> None:
-        self._target = target
+        self._listeners = everywhere if target is Engine else Listeners(target)
+        self._ears = Ears(self._before, self._after, self._failed)
         self._wanted = wanted
         self._explains_on = explains_on
         self._log: list[Statement] = []
@@ -185,9 +187,7 @@ class Recorder:
         if self._listens:
             return
         _tracing.start()
-        event.listen(self._target, "before_cursor_execute", self._before, retval=True)
-        event.listen(self._target, "after_cursor_execute", self._after)
-        event.listen(self._target, "handle_error", self._failed)
+        self._listeners.add(self._ears)
         self._listens = True
 
     def close(self) -> None:
@@ -195,9 +195,7 @@ class Recorder:
         if not self._listens:
             return
         self._listens = False
-        event.remove(self._target, "before_cursor_execute", self._before)
-        event.remove(self._target, "after_cursor_execute", self._after)
-        event.remove(self._target, "handle_error", self._failed)
+        self._listeners.remove(self._ears)
         _tracing.stop()
 
     def __enter__(self) -> Self:
@@ -228,22 +226,21 @@ class Recorder:
     def _before(
         self,
         connection: Connection,
-        _cursor: object,
         sql: str,
         parameters: Any,  # noqa: ANN401 - as the driver takes them
         context: Any,  # noqa: ANN401 - attributes may be set on it
-        many: bool,  # noqa: FBT001 - SQLAlchemy's signature
-    ) -> tuple[str, Any]:
+        many: bool,  # noqa: FBT001 - by position, which is faster
+    ) -> None:
         # What a dialect asks a server when it first connects is in no transaction.
         transaction = connection.get_transaction()
         if self._paused or transaction is None:
-            return sql, parameters
+            return
         last = self._last
         if last is None or last() is not transaction:
             self._see(connection, transaction)
         if self._number <= 0:
             self._others += self._number == 0
-            return sql, parameters
+            return
         sender = way()
         statement = Statement(
             sql,
@@ -258,7 +255,6 @@ class Recorder:
         )
         self._log.append(statement)
         setattr(context, self._key, statement)
-        return sql, parameters
 
     def _see(self, connection: Connection, transaction: RootTransaction) -> None:
         """Another transaction than the last one's.
@@ -279,15 +275,7 @@ class Recorder:
         self._count += 1
         return self._count
 
-    def _after(
-        self,
-        _connection: Connection,
-        cursor: Any,  # noqa: ANN401 - whatever the driver gives
-        _sql: str,
-        _parameters: object,
-        context: Any,  # noqa: ANN401 - see above
-        _many: bool,  # noqa: FBT001
-    ) -> None:
+    def _after(self, cursor: Any, context: Any) -> None:  # noqa: ANN401 - see above
         statement: Statement | None = getattr(context, self._key, None)
         if statement is not None:
             statement.duration = time.perf_counter() - statement.began

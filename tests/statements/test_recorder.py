@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from pytest_asyncdb.errors import StatementsRefused
 from pytest_asyncdb.statements import Recorder, record
+from pytest_asyncdb.statements._listeners import Ears, Listeners
 from tests.statements.blog import Comment, Post, User
 
 if TYPE_CHECKING:
@@ -189,6 +190,28 @@ def test_a_sync_engine() -> None:
         session.execute(select(literal(1)))
 
     assert ["application"] == _kinds(recorder)
+
+
+def test_listeners_linger_for_some_tests() -> None:
+    """So that tests which record one after the other do not add them each time."""
+    engine = create_engine("sqlite://")
+    listeners = Listeners(engine, lingers=True)
+    sent: list[str] = []
+    ears = Ears(lambda *told: sent.append(told[1]), lambda *_: None, lambda _: None)
+    left = []
+    for _ in range(2):
+        listeners.add(ears)
+        with engine.connect() as connection:
+            connection.execute(select(literal(1)))
+        listeners.remove(ears)
+        for _ in range(25):
+            left.append(len(list(engine.dispatch.before_cursor_execute)))
+            listeners.end_test()
+    with engine.connect() as connection:
+        connection.execute(select(literal(2)))
+
+    assert ["SELECT ? AS anon_1"] * 2 == sent
+    assert ([1] * 21 + [0] * 4) * 2 == left
 
 
 def test_what_a_dialect_asks_when_it_first_connects_is_not_recorded() -> None:
