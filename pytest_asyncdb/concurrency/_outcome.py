@@ -114,17 +114,27 @@ class Terms:
         )
 
     def summary(self, ending: Ending) -> str:
-        """The ending as one string, equal for equal ones."""
+        """The ending as one line, equal for equal ones; "-" is before a row gone."""
         tables = self._tables(ending)
         labels = self._labels(ending)
-        said = [
-            (actor, path, _VOLATILE if self.is_volatile(actor, path) else shown)
+        said = [f"{' and '.join(sorted(ending.succeeded)) or 'nobody'} succeeded"]
+        said += [
+            f"{_name(actor, path)} = {shown}"
             for actor in sorted(ending.succeeded)
             for path, value in sorted(ending.results[actor].items())
-            for shown in [self._shown(path, value, labels)]
+            if path or value is not None
+            for shown in [
+                _VOLATILE
+                if self.is_volatile(actor, path)
+                else self._shown(path, value, labels)
+            ]
         ]
-        state = [each for each in self._state(ending, tables) if each[1]]
-        return repr((sorted(ending.succeeded), said, state))
+        said += [
+            f"{table}: {' '.join(rows)}"
+            for table, rows in self._state(ending, tables)
+            if rows
+        ]
+        return "; ".join(said)
 
     def _shown(self, path: Path, value: Any, labels: _Labels) -> str:
         if self.clock.is_now(value):

@@ -211,7 +211,10 @@ class Search:
     ) -> Anomaly | None:
         if broken is not None:
             text = f"{type(broken).__name__}: {broken}".strip()
-            return Anomaly("invariant", text, schedule.trace, number, error=broken)
+            name = _pattern(schedule, "invariant")
+            if name != "invariant":
+                text = f"invariant: {text}"
+            return Anomaly(name, text, schedule.trace, number, error=broken)
         for each in schedule.actors:
             if isinstance(each.error, AssertionError) or _is_outcome(each.error):
                 text = f"{each.name}: {type(each.error).__name__}: {each.error}"

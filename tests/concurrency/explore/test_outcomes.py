@@ -48,6 +48,38 @@ async def test_numbers_of_new_rows_say_nothing(
     assert not [name for name in result.volatile if name.endswith("id")]
 
 
+async def test_outcomes_can_be_read(engine: AsyncEngine, sessions: Sessions) -> None:
+    """Who succeeded, what they were told, and the rows, a "-" before those gone."""
+
+    async def told(more: int) -> int:
+        await add(sessions, more, in_sql=True)
+        return more
+
+    result = await explore(engine, two=partial(told, 2), three=partial(told, 3))
+
+    told_of = "three and two succeeded; three = 3; two = 2"
+    assert f"{told_of}; product: -(1, 10, 1) [1, 15, 1]" in result.outcomes
+
+
+async def test_a_broken_invariant_has_the_name_of_what_broke_it(
+    server: str, engine: AsyncEngine, sessions: Sessions
+) -> None:
+    """Where the steps show one; SQLite lets nobody write after what others wrote."""
+
+    async def is_fifteen(session: AsyncSession) -> bool:
+        return (await session.get_one(Product, 1)).quantity == 15
+
+    async def is_sixteen(session: AsyncSession) -> bool:
+        return (await session.get_one(Product, 1)).quantity == 16
+
+    actors = {str(more): partial(add, sessions, more, in_sql=False) for more in (2, 3)}
+    if not server.startswith("wal"):
+        with pytest.raises(AnomalyFound, match=r"^lost update: invariant: Assert"):
+            await explore(engine, actors, invariant=is_fifteen)
+    with pytest.raises(AnomalyFound, match=r"^invariant: AssertionError: is_six"):
+        await explore(engine, actors, invariant=is_sixteen)
+
+
 async def _claim(sessions: Sessions, *, right: bool) -> int | None:
     """The lines are claimed one by one; who looks twice may have the same one."""
     async with sessions() as session:
