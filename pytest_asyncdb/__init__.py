@@ -146,7 +146,6 @@ if TYPE_CHECKING:
         IsolationStrategy as IsolationStrategy,
         TableChanges as TableChanges,
         isolation_strategy as isolation_strategy,
-        own_isolations as own_isolations,
     )
     from pytest_asyncdb.migrations import (
         Difference as Difference,
@@ -355,7 +354,6 @@ _PLACES: Final = {
         "IsolationStrategy",
         "TableChanges",
         "isolation_strategy",
-        "own_isolations",
     ),
     "migrations": (
         "Difference",
@@ -574,7 +572,6 @@ __all__ = [
     "migration_data",
     "no_deadlock",
     "no_lost_update",
-    "own_isolations",
     "parse_target",
     "record",
     "register",

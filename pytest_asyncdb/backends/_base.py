@@ -81,7 +81,7 @@ class Restoration:
     restore: str
     """Undoes everything; an error says what it cannot undo."""
     holders: str
-    """SQL for rows (text) of the other sessions that may hold a lock."""
+    """SQL for rows (number, text) of the other sessions that may hold a lock."""
     prepared: str
     """SQL for rows (statement) that end the prepared transactions of the database."""
 

@@ -170,7 +170,7 @@ RESTORATION: Final = Restoration(
     worn="UPDATE pg_temp.asyncdb_sequences SET uses = -1",
     restore="SELECT pg_temp.asyncdb_restore()",
     holders=(
-        "SELECT format('pid %s of %s, %s: %s', pid, usename, state, query)"
+        "SELECT pid, format('pid %s of %s, %s: %s', pid, usename, state, query)"
         " FROM pg_stat_activity WHERE datname = current_database()"
         " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
         " AND state <> 'idle'"

@@ -3,11 +3,7 @@
 from pytest_asyncdb.isolation._changes import Changes, TableChanges
 from pytest_asyncdb.isolation._finding import Finding
 from pytest_asyncdb.isolation._isolation import Isolation
-from pytest_asyncdb.isolation._own import (
-    IsolationStrategy,
-    isolation_strategy,
-    own_isolations,
-)
+from pytest_asyncdb.isolation._own import IsolationStrategy, isolation_strategy
 
 __all__ = [
     "Changes",
@@ -16,5 +12,4 @@ __all__ = [
     "IsolationStrategy",
     "TableChanges",
     "isolation_strategy",
-    "own_isolations",
 ]

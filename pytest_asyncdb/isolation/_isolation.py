@@ -93,7 +93,9 @@ class Isolation:
         """Whether the running test has failed; whoever knows it says so."""
         self._copy: Database | None = None
         self._stock = Stock(self._link, self._committed)
-        self._restorer = Restorer(self._link, self._renew)
+        self._restorer = Restorer(
+            self._link, self._renew, self._capture.opened.taken_at
+        )
         self._own: dict[str, OwnPlace] = {}
         self._untouched: Contents | None = None
         self._mode = "sandbox"

@@ -29,17 +29,33 @@ class Opened:
         self._places: weakref.WeakKeyDictionary[Engine, list[tuple[Place, str]]] = (
             weakref.WeakKeyDictionary()
         )
+        self._sessions: dict[int, Place] = {}
 
     def note(self, engine: Engine, fairy: PoolProxiedConnection, test: str) -> None:
         """A connection was taken; it may have been opened for that."""
-        info = fairy.info
+        info, place = fairy.info, here()
         if _OPENED not in info:
             info[_OPENED] = True
-            self._places.setdefault(engine, []).append((here(), test))
+            self._places.setdefault(engine, []).append((place, test))
+        number = _session(fairy.driver_connection)
+        if number is not None:
+            self._sessions[number] = place
 
     def of(self, engine: Engine) -> Sequence[tuple[Place, str]]:
         """Where, and in which test."""
         return self._places.get(engine, ())
+
+    def taken_at(self, session: int) -> Place | None:
+        """Where that session of PostgreSQL's was taken last; None if it is unknown."""
+        return self._sessions.get(session)
+
+
+def _session(driver: Any) -> int | None:
+    """The number by which PostgreSQL knows a driver's connection; None elsewhere."""
+    if hasattr(driver, "get_server_pid"):  # asyncpg
+        return int(driver.get_server_pid())
+    number = getattr(getattr(driver, "info", None), "backend_pid", None)  # psycopg
+    return None if number is None else int(number)
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_asyncdb.backends import Restoration
     from pytest_asyncdb.isolation._commit import RealCommits
     from pytest_asyncdb.isolation._link import Link
+    from pytest_asyncdb.isolation._places import Place
 
 __all__ = ["Restorer"]
 
@@ -22,11 +23,18 @@ class Restorer:
     """Knows what the database was like, on a connection of its own.
 
     `renew` makes the database anew; it is called where nothing else is certain.
+    `taken_at` says where the application has taken a session, by its number.
     """
 
-    def __init__(self, link: Link, renew: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        link: Link,
+        renew: Callable[[], None],
+        taken_at: Callable[[int], Place | None],
+    ) -> None:
         self._link = link
         self._renew = renew
+        self._taken_at = taken_at
         self._real: Any = None
         self._is_supported = True
 
@@ -90,10 +98,14 @@ class Restorer:
                     return str(error)
                 cursor = self._real.cursor()
                 cursor.execute(self._how.holders)
-                holders += [text for (text,) in cursor.fetchall()]
+                holders += [self._named(*row) for row in cursor.fetchall()]
                 cursor.close()
             return str(error)
         return ""
+
+    def _named(self, number: int, text: str) -> str:
+        place = self._taken_at(number)
+        return text if place is None else f"{text}\n    taken at {place}"
 
     def forget(self) -> None:
         """Close the connection: the database is about to be another one."""

@@ -109,7 +109,7 @@ def _check(
     capture: object = None,
 ) -> None:
     if isolation is not None and isolation not in ISOLATIONS:
-        from pytest_asyncdb.isolation import own_isolations
+        from pytest_asyncdb.isolation._own import own_isolations
 
         known = (*ISOLATIONS, *own_isolations())
         check_choice(f"{test}: asyncdb(isolation=…)", isolation, known)

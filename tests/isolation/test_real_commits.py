@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 import pytest
-from sqlalchemy import delete, event, func, insert, select, text, update
+from sqlalchemy import (
+    delete,
+    event,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
 from pytest_asyncdb.errors import EngineRefused, FinishedTest, TransactionControlRefused
@@ -20,6 +31,8 @@ from tests.isolation.kinds import MYSQL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from sqlalchemy import Engine
 
     from pytest_asyncdb.provisioning import Database
     from pytest_asyncdb.typing import SchemaBuilder
@@ -406,6 +419,30 @@ async def test_a_lock_of_a_session_that_takes_no_part_fails_the_test(
     app = make_app()
 
     assert [] == await app.names()
+
+
+@pytest.mark.parametrize("kind", ["asyncpg", "psycopg"])
+async def test_a_lock_of_an_engine_that_was_let_through_names_its_checkout(
+    kind: str,
+    make_isolation: Callable[..., Isolation],
+    make_app: Callable[..., Application],
+    ending: Ending,
+) -> None:
+    """The line that took the connection."""
+    apart: list[Engine] = []
+    isolation = make_isolation(kind, joins=lambda engine: engine not in apart)
+    isolation.open("a test", mode="commit")
+    app = make_app()
+    await app.add("ann")
+    engine = create_async_engine(app.url)
+    apart.append(engine.sync_engine)
+    connection = await engine.connect()
+    await connection.execute(text("LOCK TABLE users IN SHARE MODE"))
+    ending.fatal(r"LOCK TABLE.*\n    taken at \S+test_real_commits.py:\d+ in test_a_lo")
+    ending.check(isolation.close())
+    with contextlib.suppress(DBAPIError):
+        await connection.close()
+    await engine.dispose()
 
 
 @pytest.mark.parametrize("kind", POSTGRESQL)
