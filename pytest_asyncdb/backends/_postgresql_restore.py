@@ -84,7 +84,8 @@ _SEEDS: Final = f"""
     END $asyncdb$"""
 _RESTORE: Final = f"""
     CREATE FUNCTION pg_temp.asyncdb_restore() RETURNS void LANGUAGE plpgsql AS $asyncdb$
-    DECLARE each record; oldest xid; gone bigint; back bigint; refilled bool := false;
+    DECLARE each record; oldest xid; refilled bool := false;
+            young bigint; old bigint; back bigint;
     BEGIN
         IF EXISTS (SELECT FROM pg_prepared_xacts
                     WHERE database = current_database()) THEN
@@ -102,16 +103,21 @@ _RESTORE: Final = f"""
                                    ) now
                      WHERE t.oid <> 0 AND (now.inserted <> t.inserted
                                            OR now.rewritten <> t.rewritten) LOOP
+            young := 0;
+            old := 0;
             back := 0;
             IF each.other = each.rewritten THEN
                 EXECUTE format('DELETE FROM ONLY %s WHERE age(xmin) < age(%L::xid)',
                                each.name, oldest);
-                GET DIAGNOSTICS gone = ROW_COUNT;
-            ELSIF each.large THEN
-                RAISE 'a large table';
-            ELSE
+                GET DIAGNOSTICS young = ROW_COUNT;
+            END IF;
+            -- Not all that came are found: undone, or by a transaction that is older.
+            IF each.other <> each.rewritten OR young <> each.new - each.inserted THEN
+                IF each.large THEN
+                    RAISE 'a large table';
+                END IF;
                 EXECUTE 'DELETE FROM ONLY ' || each.name;
-                GET DIAGNOSTICS gone = ROW_COUNT;
+                GET DIAGNOSTICS old = ROW_COUNT;
                 IF each.seed IS NOT NULL THEN
                     EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE'
                                    ' SELECT %2$s FROM %3$s',
@@ -121,7 +127,7 @@ _RESTORE: Final = f"""
                 END IF;
             END IF;
             UPDATE pg_temp.asyncdb_tables
-               SET inserted = each.new + back, rewritten = each.other + gone
+               SET inserted = each.new + back, rewritten = each.other + young + old
              WHERE oid = each.oid;
         END LOOP;
         FOR each IN SELECT s.*, now.uses AS found

@@ -157,8 +157,6 @@ async def test_rows_of_the_seed_stay_where_others_were_only_inserted(
             places += list(await session.execute(text("SELECT ctid, name FROM seeds")))
             await session.execute(insert(app.Seed).values(name="other"))
             await session.commit()
-            await session.execute(insert(app.Seed).values(name="undone"))
-            await session.rollback()
             if test == 2:
                 await session.execute(delete(app.Seed).where(app.Seed.name == "other"))
                 await session.execute(update(app.Seed).values(name="rewritten"))
@@ -166,6 +164,33 @@ async def test_rows_of_the_seed_stay_where_others_were_only_inserted(
 
     assert ["seed"] * 6 == [name for _, name in places]
     assert 2 == len(set(places)) == len(set(places[:3])) + len(set(places[3:]))
+
+
+@pytest.mark.parametrize("kind", POSTGRESQL)
+@pytest.mark.parametrize("mode", ["commit"])
+@pytest.mark.parametrize("undone", [False, True])
+async def test_a_transaction_that_began_before_the_seed_was_put_back(
+    undone: bool,  # noqa: FBT001
+    begin: Callable[[], Isolation],
+    make_app: Callable[..., Application],
+) -> None:
+    """What it commits in a later test goes with that one."""
+    begin()
+    app = make_app()
+    plain = app.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(plain) as other:
+        other.execute("INSERT INTO seeds VALUES ('old')")
+        async with app.session() as session:
+            await session.execute(update(app.Seed).values(name="rewritten"))
+            await session.commit()
+        begin()
+        other.rollback() if undone else other.commit()
+        other.execute("SELECT pg_stat_force_next_flush()")
+        other.rollback()
+        await make_app().add("ann")
+        begin()
+        async with make_app().session() as session:
+            assert ["seed"] == list(await session.scalars(select(app.Seed.name)))
 
 
 @pytest.mark.parametrize("kind", SERVERS)
