@@ -22,8 +22,8 @@ _MINOR: Final = (
 _CONTRACTS: Final = ("isolation", "loops", "provisioning")
 """Folders of tests in which the drivers of one product differ most."""
 _ALIKE: Final = ("psycopg", "BEGIN IMMEDIATE", "delete, BEGIN")
-_ELSEWHERE: Final = "test_its_own_suite_passes"
-"""Suites of examples, which `.ci/run` runs by themselves."""
+_ELSEWHERE: Final = ("test_its_own_suite_passes", "tests/benchmarks/")
+"""Suites of examples, which `.ci/run` runs by themselves; what benchmarks print."""
 _LONG: Final = (", three",)
 """Searches of many schedules, which one driver stands for."""
 
@@ -69,7 +69,8 @@ def _is_minor(item: pytest.Item) -> bool:
     words = _MINOR if path.split("/")[1] in _CONTRACTS else (*_MINOR, *_ALIKE)
     if "asyncpg" not in variant:
         words = (*words, *_LONG)
-    return _ELSEWHERE in path or any(word in variant for word in words)
+    elsewhere = any(word in path for word in _ELSEWHERE)
+    return elsewhere or any(word in variant for word in words)
 
 
 def _once_more(item: pytest.Item) -> pytest.Item:
