@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pytest_asyncdb.factories._registration import Registration
     from pytest_asyncdb.isolation import Isolation
     from pytest_asyncdb.plugin._databases import WorkerDatabase
-    from pytest_asyncdb.strategies._running import Elsewhere
+    from pytest_asyncdb.strategies._running import Counterpart
 
 __all__ = [
     "begin",
@@ -72,12 +72,12 @@ class _Host:
 
         return Examples(self._request.node, self._isolation).one()
 
-    def elsewhere(self, words: Sequence[str]) -> Sequence[Elsewhere]:
+    def counterparts(self, words: Sequence[str]) -> Sequence[Counterpart]:
         """Databases of other products, with the run's schema and seed."""
-        from pytest_asyncdb.plugin._backends import backends_of
+        from pytest_asyncdb.plugin._counterparts import counterparts_of
 
         worker: WorkerDatabase = self._request.getfixturevalue(_DATABASE)
-        return backends_of(self._request.config).named(words, worker)
+        return counterparts_of(self._request.config).named(words, worker)
 
 
 def running_name(config: pytest.Config) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-    from pytest_asyncdb.strategies._running import Elsewhere
+    from pytest_asyncdb.strategies._running import Counterpart
 
 __all__ = ["compare_backends"]
 
@@ -72,7 +72,7 @@ async def compare_backends(
     roots = _new(rows)
     outcomes = {
         each.name: await _outcome(fn, roots, each)
-        for each in host_of_test(StrategyRefused.no_schema).elsewhere(on)
+        for each in host_of_test(StrategyRefused.no_schema).counterparts(on)
     }
     _compare(getattr(fn, "__name__", repr(fn)), outcomes)
     first = next(iter(outcomes.values()))
@@ -101,7 +101,7 @@ def _new(rows: Any) -> list[Any]:
 
 
 async def _outcome(
-    fn: Callable[[AsyncSession], Awaitable[Any]], roots: list[Any], there: Elsewhere
+    fn: Callable[[AsyncSession], Awaitable[Any]], roots: list[Any], there: Counterpart
 ) -> _Outcome:
     async with there.fresh() as sessions:
         try:

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-__all__ = ["Elsewhere", "Host", "host_of_test", "offer_host", "session_of_test"]
+__all__ = ["Counterpart", "Host", "host_of_test", "offer_host", "session_of_test"]
 
 T = TypeVar("T")
 
 
-class Elsewhere(Protocol):
+class Counterpart(Protocol):
     """Databases of another run, which hold what those of the test's run do."""
 
     @property
@@ -44,7 +44,7 @@ class Host(Protocol):
     def example(self) -> AbstractContextManager[None]:
         """Around one example: what it writes vanishes."""
 
-    def elsewhere(self, words: Sequence[str]) -> Sequence[Elsewhere]:
+    def counterparts(self, words: Sequence[str]) -> Sequence[Counterpart]:
         """Other databases; raises what their names deserve, and starts nothing."""
 
 

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from pytest_asyncdb.provisioning import Database, Run
     from pytest_asyncdb.settings import Target
 
-__all__ = ["backends_of"]
+__all__ = ["counterparts_of"]
 
 
-class Backends:
+class Counterparts:
     """Servers beside those of the run, each started by the first test that needs it."""
 
     def __init__(self, config: pytest.Config) -> None:
@@ -36,12 +36,12 @@ class Backends:
         self._stack = contextlib.ExitStack()
         config.add_cleanup(self._stack.close)
 
-    def named(self, words: Sequence[str], worker: WorkerDatabase) -> list[Backend]:
+    def named(self, words: Sequence[str], worker: WorkerDatabase) -> list[Counterpart]:
         """Those that the words name; raises what `parse_target` raises."""
         from pytest_asyncdb.settings import parse_target
 
         targets = [parse_target(word) for word in words]
-        return [Backend(target, self, worker) for target in targets]
+        return [Counterpart(target, self, worker) for target in targets]
 
     def clone(self, target: Target, worker: WorkerDatabase) -> tuple[Database, Plan]:
         """A new database, with the plan that it is filled by; blocks.
@@ -80,11 +80,11 @@ class Backends:
 
 
 @dataclass(frozen=True)
-class Backend:
-    """One database of another run, by the word that names it."""
+class Counterpart:
+    """The database of another run that holds what the test's does, by its word."""
 
     _target: Target
-    _backends: Backends
+    _counterparts: Counterparts
     _worker: WorkerDatabase
 
     @property
@@ -103,7 +103,7 @@ class Backend:
 
         with unguarded():
             database, plan = await asyncio.to_thread(
-                self._backends.clone, self._target, self._worker
+                self._counterparts.clone, self._target, self._worker
             )
         engine = database.engine(plan.engine_options)
         options = {"expire_on_commit": False, **plan.session_options}
@@ -118,11 +118,11 @@ class Backend:
             await asyncio.to_thread(database.drop)
 
 
-_BACKENDS: Final = pytest.StashKey[Backends]()
+_COUNTERPARTS: Final = pytest.StashKey[Counterparts]()
 
 
-def backends_of(config: pytest.Config) -> Backends:
+def counterparts_of(config: pytest.Config) -> Counterparts:
     """Those of a run; the first call makes them."""
-    if _BACKENDS not in config.stash:
-        config.stash[_BACKENDS] = Backends(config)
-    return config.stash[_BACKENDS]
+    if _COUNTERPARTS not in config.stash:
+        config.stash[_COUNTERPARTS] = Counterparts(config)
+    return config.stash[_COUNTERPARTS]
