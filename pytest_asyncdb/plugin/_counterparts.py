@@ -68,7 +68,17 @@ class Counterparts:
             said = self._said(same=target.product == worker.target.product)
             plan = plan_of(said, f"{target.product}+{run.driver}")
             self._runs[key] = run, plan
+            self._build(run, plan, worker)
         return self._runs[key]
+
+    def _build(self, run: Run, plan: Plan, worker: WorkerDatabase) -> None:
+        """Migrations may look in a variable for where to connect."""
+        suite = suite_of(self._config)
+        suite.point_variables(run)
+        try:
+            run.database(plan.build, engine_options=plan.engine_options)
+        finally:
+            suite.point_variables(worker.run)
 
     def _said(self, *, same: bool) -> dict[str, Any]:
         """What the project says; how to connect holds for the `same` product only."""

@@ -145,7 +145,7 @@ def db_migrations(
     The run's database is not made for it: migrations that build it may be broken.
     """
     __tracebackhide__ = True
-    suite_of(pytestconfig).point_variables(_asyncdb_target)
+    suite_of(pytestconfig).point_variables(_asyncdb_target.run)
     made = migrations_of(pytestconfig)
     return made.runner(asyncdb_alembic_config, _asyncdb_target)
 
