@@ -116,7 +116,7 @@ class StrategyRefused(AsyncDBError):
     def too_few(cls, words: object) -> Self:
         """There is nothing to compare with."""
         return cls(
-            f"compare_backends needs two databases, on={words!r} does not name them",
+            f"compare_backends needs two different words, on={words!r} is none such",
             remedies=['give words as for --asyncdb: on=("sqlite", "postgresql")'],
         )
 
@@ -127,6 +127,19 @@ class StrategyRefused(AsyncDBError):
             f"{value!r} is no coroutine function that compare_backends can call",
             remedies=[
                 "give the function itself: async def fn(session: AsyncSession) -> ..."
+            ],
+        )
+
+    @classmethod
+    def own_engine(cls, engine: str) -> Self:
+        """What is compared is not on the database that it is compared on."""
+        return cls(
+            f"the function that is compared sends a statement to {engine}",
+            remedies=[
+                (
+                    "let it use the session that it is given: an engine of its own"
+                    " leads to the test's database, whatever it is compared on"
+                )
             ],
         )
 

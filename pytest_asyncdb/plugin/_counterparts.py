@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,15 +15,18 @@ from pytest_asyncdb.plugin._suite import suite_of
 from pytest_asyncdb.plugin._terminal import say
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
-    from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+    from sqlalchemy import Connection
+    from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
     from pytest_asyncdb.plugin._databases import Plan, WorkerDatabase
     from pytest_asyncdb.provisioning import Database, Run
     from pytest_asyncdb.settings import Target
 
 __all__ = ["counterparts_of"]
+
+_compared: ContextVar[AsyncEngine | None] = ContextVar("asyncdb_compared", default=None)
 
 
 class Counterparts:
@@ -122,10 +126,32 @@ class Counterpart:
                 with unguarded(), database.connecting():
                     connection = await engine.connect()
                 async with contextlib.aclosing(connection):
-                    yield async_sessionmaker(connection, **options)
+                    with _only(engine):
+                        yield async_sessionmaker(connection, **options)
         finally:
             await engine.dispose()
             await asyncio.to_thread(database.drop)
+
+
+@contextlib.contextmanager
+def _only(engine: AsyncEngine) -> Iterator[None]:
+    """Refuse what this task sends to others, which are the same on each product."""
+    from sqlalchemy import Engine, event
+
+    from pytest_asyncdb.errors import StrategyRefused
+
+    def check(connection: Connection, *_: object) -> None:
+        used = connection.engine
+        if _compared.get() is engine and used.pool is not engine.sync_engine.pool:
+            raise StrategyRefused.own_engine(used.url.render_as_string())
+
+    token = _compared.set(engine)
+    event.listen(Engine, "before_cursor_execute", check)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "before_cursor_execute", check)
+        _compared.reset(token)
 
 
 _COUNTERPARTS: Final = pytest.StashKey[Counterparts]()

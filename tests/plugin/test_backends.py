@@ -102,8 +102,8 @@ FINDS: Final = {
     ),
 }
 REFUSED: Final = {
-    "names, on=('sqlite',)": "StrategyRefused: compare_backends needs two databases*",
-    "names, on='sqlite'": "StrategyRefused: compare_backends needs two databases*",
+    "names, on=('sqlite',)": "StrategyRefused: compare_backends needs two different*",
+    "names, on='sqlite'": "StrategyRefused: compare_backends needs two different*",
     "names, on=('sqlite', 'sqlite')": "StrategyRefused: compare_backends needs two*",
     "names, on=('sqlite', 7)": "StrategyRefused: compare_backends needs two*",
     "names, on=('sqlite', 'postgre')": "UnknownBackend: there is no * 'postgre'",
@@ -113,6 +113,7 @@ REFUSED: Final = {
     "repr, on=ON": "StrategyRefused: <built-in * is no coroutine function *",
     "names, on=ON, rows=['ann']": "StrategyRefused: 'ann' is no object of a mapped*",
     "names, on=ON, rows=written": "StrategyRefused: <* belongs to a session or has *",
+    "lambda _: names(db_session), on=ON": "StrategyRefused: the function that is com*",
     "cursor, on=ON": "StrategyRefused: <*Result* cannot be compared: *",
 }
 
