@@ -156,6 +156,41 @@ KINDS: Final = {
 }
 
 
+CONFIGURED: Final = """
+    from alembic import context
+    from sqlalchemy import engine_from_config, pool
+
+    section = context.config.get_section(context.config.config_ini_section)
+    engine = engine_from_config(section, prefix="sqlalchemy.", poolclass=pool.NullPool)
+    with engine.connect() as connection:
+        context.configure(connection=connection)
+        with context.begin_transaction():
+            context.run_migrations()
+"""
+CONFIGURED_ASYNC: Final = """
+    import asyncio
+
+    from alembic import context
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    def run(connection=None, **offline):
+        context.configure(connection=connection, **offline)
+        with context.begin_transaction():
+            context.run_migrations()
+
+    async def main():
+        engine = create_async_engine(url)
+        async with engine.connect() as connection:
+            await connection.run_sync(run)
+
+    url = context.config.get_main_option("sqlalchemy.url")
+    if context.is_offline_mode():
+        run(url=url, literal_binds=True)
+    else:
+        asyncio.run(main())
+"""
+
+
 def check(runner: Runner) -> None:
     """Up and down work; so does a walk through all."""
 
@@ -193,6 +228,34 @@ def test_the_usual_async_one_runs_on_every_product(project: Project) -> None:
     project.revision("a2", "CREATE TABLE two (id INTEGER)", "DROP TABLE two")
 
     check(project.runner())
+
+
+@pytest.mark.parametrize("env", [CONFIGURED, CONFIGURED_ASYNC])
+@pytest.mark.parametrize("said", ["", "sqlalchemy.url =", "sqlalchemy.url = driver://"])
+def test_one_whose_configuration_has_no_url_yet_gets_one(
+    project: Project, env: str, said: str
+) -> None:
+    """What deploys it would say one, or put an engine into the attributes."""
+    project.ini("script_location = migrations", said)
+    project.env(env)
+    project.revision("a1", TABLE, "DROP TABLE one")
+    project.revision("a2", "CREATE TABLE two (id INTEGER)", "DROP TABLE two")
+    runner = project.runner()
+    check(runner)
+
+    assert [] == runner.compare_offline()
+    left = runner.config.get_main_option("sqlalchemy.url")
+    assert said.partition("= ")[2] == (left or "")
+
+
+def test_a_sync_engine_on_an_async_driver_is_not_mended(pg_project: Project) -> None:
+    """Where the configuration says the URL, it would fail in production too."""
+    pg_project.ini("script_location = migrations", f"sqlalchemy.url = {pg_project.url}")
+    pg_project.env(CONFIGURED)
+    pg_project.revision("a1", TABLE, "DROP TABLE one")
+
+    with pytest.raises(EnvironmentFailed, match="MissingGreenlet"):
+        asyncio.run(pg_project.runner().upgrade())
 
 
 def test_an_engine_that_has_connected_before_connects_anew(
