@@ -24,11 +24,12 @@ _TEMPLATE: Final = "driver://"
 @contextlib.contextmanager
 def lent(config: Config, url: URL) -> Iterator[bool]:
     """While the block runs, the configuration has a URL; True where it is ours."""
-    said = config.get_main_option(_OPTION)
+    section = config.config_ini_section
+    said = config.file_config.get(section, _OPTION, raw=True, fallback=None)
     if said and not said.startswith(_TEMPLATE):
         yield False
         return
-    ours = url.render_as_string(hide_password=False)
+    ours = _async(url).render_as_string(hide_password=False)
     config.set_main_option(_OPTION, ours.replace("%", "%%"))
     try:
         yield True
@@ -37,3 +38,9 @@ def lent(config: Config, url: URL) -> Iterator[bool]:
             config.remove_main_option(_OPTION)
         else:
             config.set_main_option(_OPTION, said)
+
+
+def _async(url: URL) -> URL:
+    """By the name that psycopg has for async engines alone; AsyncEngine wants it."""
+    both = url.drivername == "postgresql+psycopg"
+    return url.set(drivername="postgresql+psycopg_async") if both else url

@@ -189,6 +189,10 @@ CONFIGURED_ASYNC: Final = """
     else:
         asyncio.run(main())
 """
+CONFIGURED_WRAPPED: Final = CONFIGURED_ASYNC.replace(
+    "import create_async_engine",
+    "import AsyncEngine\n    from sqlalchemy import create_engine",
+).replace("create_async_engine(url)", "AsyncEngine(create_engine(url))")
 
 
 def check(runner: Runner) -> None:
@@ -246,6 +250,32 @@ def test_one_whose_configuration_has_no_url_yet_gets_one(
     assert [] == runner.compare_offline()
     left = runner.config.get_main_option("sqlalchemy.url")
     assert said.partition("= ")[2] == (left or "")
+
+
+@pytest.mark.parametrize("env", [CONFIGURED, CONFIGURED_ASYNC, CONFIGURED_WRAPPED])
+def test_a_driver_that_is_sync_and_async_is_both(pg_project: Project, env: str) -> None:
+    """As psycopg is, by one name; AsyncEngine wants the async one."""
+    pg_project.env(env)
+    pg_project.revision("a1", TABLE, "DROP TABLE one")
+    pg_project.revision("a2")
+    runner = pg_project.runner()
+    runner.url = runner.url.set(drivername="postgresql+psycopg")
+
+    check(runner)
+
+
+def test_a_url_may_have_places_that_env_py_fills(pg_project: Project) -> None:
+    """As configparser interpolates them; nobody else reads it before."""
+    url = "sqlalchemy.url = postgresql+psycopg://%(WHO)s@db.invalid/production"
+    pg_project.ini("script_location = migrations", url)
+    fill = (
+        '    context.config.set_section_option("alembic", "WHO", "app")\n    section ='
+    )
+    pg_project.env(CONFIGURED.replace("    section =", fill))
+    pg_project.revision("a1", TABLE, "DROP TABLE one")
+    pg_project.revision("a2")
+
+    check(pg_project.runner())
 
 
 def test_a_sync_engine_on_an_async_driver_is_not_mended(pg_project: Project) -> None:
