@@ -57,12 +57,11 @@ _RELATIONS: Final = """SELECT c.oid, n.nspname, c.relname, c.relkind::text,
     LEFT JOIN held ON held.relation = c.oid
     WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'm', 'i')
     AND left(n.nspname, 3) <> 'pg_'"""
-_TOUCHED: Final = f"""{_HELD}, touched AS MATERIALIZED (
-    SELECT relation FROM held UNION SELECT oid FROM pg_class
+_TOUCHED: Final = f"""{_HELD} {_RELATIONS} AND c.oid = ANY (ARRAY(
+    SELECT relation FROM held UNION ALL SELECT oid FROM pg_class
     WHERE oid >= 16384 AND (relfilenode NOT IN (0, oid)
     OR pg_stat_get_xact_tuples_updated(oid) > 0
-    OR pg_stat_get_xact_tuples_deleted(oid) > 0))
-    {_RELATIONS} AND c.oid IN (SELECT relation FROM touched)"""  # noqa: S608
+    OR pg_stat_get_xact_tuples_deleted(oid) > 0)))"""  # noqa: S608
 """A statement locks what it touches; one that has committed shows in file or rows.
 
 A relation's first file has the number of the relation, a rewritten one has not.
