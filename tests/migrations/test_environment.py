@@ -12,6 +12,7 @@ import textwrap
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from sqlalchemy import MetaData
 
 from pytest_asyncdb.errors import (
     EnvironmentFailed,
@@ -434,6 +435,16 @@ def test_an_env_py_that_does_not_run_is_told(pg_project: Project, env: str) -> N
 
     assert FAILURES[env] in said
     assert "env.py" in said
+
+
+def test_it_is_told_the_same_from_a_process_of_its_own(project: Project) -> None:
+    """There it is asked which tables it knows; the frames are nobody's."""
+    project.env("raise ValueError('no models')")
+    with pytest.raises(EnvironmentFailed) as caught:
+        project.runner().unknown_tables(MetaData())
+
+    assert str(caught.value).endswith("env.py raised ValueError: no models")
+    assert "\n" not in str(caught.value)
 
 
 def test_an_engine_that_is_left_open_keeps_nothing(pg_project: Project) -> None:
