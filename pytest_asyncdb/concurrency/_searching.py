@@ -75,6 +75,8 @@ class Search:
         self._judges = judges
         self._slot = slot
         self._errors: dict[str, BaseException | None] = {}
+        self._silent = list(functions)
+        """Actors that have sent no statement in any schedule."""
         self._serial = SerialOrders(list(functions), self.terms, self._run_serial)
 
     async def run(
@@ -88,7 +90,7 @@ class Search:
             result.last = schedule.trace
             found[self.terms.summary(ending)] += 1
             result.deadlocks += _has_deadlock(schedule)
-            self._note_errors(schedule)
+            self._note(schedule)
             result.anomaly = _graver(result.anomaly, anomaly)
             if stops and anomaly is not None and not anomaly.is_read:
                 break
@@ -96,15 +98,34 @@ class Search:
             result.complete = strategy.complete
         self._tell(result, strategy, found)
         self._look_for_success(result)
+        self._look_for_silence(result)
         result.seconds += time.monotonic() - began
         return result
 
-    def _note_errors(self, schedule: Schedule) -> None:
+    def _note(self, schedule: Schedule) -> None:
+        sent = {step.actor for step in schedule.trace.steps}
+        self._silent = [name for name in self._silent if name not in sent]
         for each in schedule.actors:
             if each.error is None:
                 self._errors[each.name] = None
             else:
                 self._errors.setdefault(each.name, each.error)
+
+    def _look_for_silence(self, result: Result) -> None:
+        """A search without statements has found nothing, which is not "no anomaly"."""
+        is_wrong = result.anomaly is not None and not result.anomaly.is_read
+        if result.last is None or is_wrong:
+            return
+        if len(self._silent) == len(self._functions):
+            failed = {
+                name: repr(error) for name, error in self._errors.items() if error
+            }
+            endings = {**result.last.endings, **failed}
+            raise ExplorationRefused.silence(endings, sorted(self.tally.unseen))
+        result.notes = [
+            *result.notes,
+            *(f"{name} sent no statement" for name in self._silent),
+        ]
 
     def _look_for_success(self, result: Result) -> None:
         """An actor that always fails is explored in vain, which nobody may overlook."""

@@ -119,6 +119,21 @@ class ExplorationRefused(AsyncDBError):
         )
 
     @classmethod
+    def silence(cls, endings: Mapping[str, str], elsewhere: Sequence[str]) -> Self:
+        """In no schedule has any actor asked the database for anything."""
+        return cls(
+            "no actor sent a statement, so there was nothing to explore",
+            tried=[
+                *(f"{name} ended: {ending}" for name, ending in endings.items()),
+                *(f"sent elsewhere: {sql}" for sql in elsewhere),
+            ],
+            remedies=[
+                "look at how each one ended: a path or an argument may be wrong",
+                "let the code under test use the database of the test",
+            ],
+        )
+
+    @classmethod
     def option(cls, name: str, value: object, known: str) -> Self:
         """An option has a value that it cannot have."""
         return cls(f"{name}={value!r} is not known", remedies=[f"give {known}"])

@@ -148,6 +148,29 @@ def test_copies_of_a_test_race_against_each_other(project: Project) -> None:
     result.stdout.fnmatch_lines(["*the actors a and b share one session*"])
 
 
+def test_a_race_of_requests_that_reach_nothing_is_refused(project: Project) -> None:
+    """A path with a typing error is no green test."""
+    project.test(
+        """
+        import fastapi
+        import httpx
+
+        @pytest.mark.asyncdb_race(actors=2)
+        async def test_it(db_sessionmaker):
+            transport = httpx.ASGITransport(fastapi.FastAPI())
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://test"
+            ) as client:
+                await client.post("/misspelled")
+        """
+    )
+
+    result = project.run()
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*no actor sent a statement*", "*- a ended: None*"])
+
+
 @pytest.mark.parametrize(
     ("mark", "kind", "said"),
     [

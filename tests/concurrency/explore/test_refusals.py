@@ -281,6 +281,50 @@ async def test_actors_that_all_fail(engine: AsyncEngine) -> None:
     assert isinstance(caught.value.__cause__, LookupError)
 
 
+async def test_actors_that_send_no_statement(engine: AsyncEngine) -> None:
+    """Nothing was explored then, either; how each one ended may say why."""
+
+    async def misspelled() -> str:
+        return "404 Not Found"
+
+    async def fail() -> None:
+        raise LookupError("x")
+
+    with pytest.raises(ExplorationRefused, match="no actor sent a state") as caught:
+        await explore(engine, a=misspelled, b=fail)
+    assert (
+        "a ended: '404 Not Found'",
+        "b ended: LookupError('x')",
+    ) == caught.value.tried
+    with pytest.raises(ExplorationRefused, match="no actor sent a statement"):
+        await replay(engine, "A", a=misspelled, b=fail)
+    with pytest.raises(ExplorationRefused, match="misspelled_2 ended: '404"):
+        await Explorer(engine).explore_pairs([misspelled])
+
+
+async def test_an_actor_that_sends_no_statement_beside_one_that_does(
+    engine: AsyncEngine, two: dict[str, Any]
+) -> None:
+    """It may be right, such as an answer from a cache, so it is only said."""
+    result = await explore(engine, a=two["a"], b=partial(asyncio.sleep, 0))
+
+    assert ["b sent no statement"] == result.notes
+    assert [] == (await explore(engine, a=two["a"])).notes
+
+
+async def test_actors_whose_statements_go_elsewhere(engine: AsyncEngine) -> None:
+    """The statements are named that nobody could hold."""
+    other = create_async_engine("sqlite+aiosqlite://")
+
+    async def elsewhere() -> None:
+        async with other.connect() as connection:
+            await connection.execute(text("SELECT 41 + 1"))
+
+    with pytest.raises(ExplorationRefused, match="sent elsewhere: SELECT 41"):
+        await explore(engine, a=elsewhere, b=elsewhere)
+    await other.dispose()
+
+
 async def test_a_search_that_is_cut(engine: AsyncEngine, two: dict[str, Any]) -> None:
     """It warns, or fails where it has to be complete."""
     with pytest.warns(IncompleteSearch, match="no anomaly cut after 2 schedules"):
