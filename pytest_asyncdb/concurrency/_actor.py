@@ -6,16 +6,20 @@ import asyncio
 import contextvars
 import difflib
 import inspect
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from sqlalchemy.orm import Session
+
+from pytest_asyncdb.concurrency._classify import leaves
 from pytest_asyncdb.concurrency._exploring import Options
 from pytest_asyncdb.concurrency._intercept import actor_number
 from pytest_asyncdb.errors import ExplorationRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from pytest_asyncdb.concurrency._op import Op
     from pytest_asyncdb.concurrency._rules import Transaction
@@ -111,6 +115,17 @@ class Actor:
         finally:
             self.done, self.moves = True, False
             arrived()
+
+    @property
+    def refused_by(self) -> Iterator[Session]:
+        """The sessions that did not do what its code asked for.
+
+        Their errors do not name them; the frames through which they came do.
+        """
+        for error in leaves(self.error) if self.error is not None else ():
+            for frame, _ in traceback.walk_tb(error.__traceback__):
+                if isinstance(found := frame.f_locals.get("self"), Session):
+                    yield found
 
     @property
     def place(self) -> str:

@@ -96,7 +96,8 @@ class ExplorationRefused(AsyncDBError):
             f"the actors {first} and {second} share one session",
             tried=["requests never do: a session serves one task only"],
             remedies=[
-                "let each actor open its own: `async with db_sessionmaker() as session`"
+                "give each its own session, from db_sessionmaker",
+                "open it in the actor: `async with db_sessionmaker() as session`",
             ],
         )
 

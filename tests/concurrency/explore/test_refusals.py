@@ -101,6 +101,28 @@ async def test_a_shared_session(engine: AsyncEngine) -> None:
             await explore(engine, a=read, b=read)
 
 
+@pytest.mark.parametrize("begins", [False, True])
+async def test_a_shared_session_that_refuses_the_second_actor(
+    begins: bool,  # noqa: FBT001
+    engine: AsyncEngine,
+) -> None:
+    """SQLAlchemy does so before anything is sent, in words about states."""
+    async with AsyncSession(engine) as session:
+
+        async def insert() -> None:
+            if begins:
+                async with session.begin():
+                    session.add(Product(id=7, quantity=1, version=1))
+                    await session.flush()
+            else:
+                session.add(Product(id=7, quantity=1, version=1))
+                await session.commit()
+
+        with pytest.raises(ExplorationRefused, match="a and b share one") as caught:
+            await explore(engine, a=insert, b=insert)
+        assert "give each its own session, from db_sessionmaker" in str(caught.value)
+
+
 async def test_an_actor_that_never_ends(
     engine: AsyncEngine, sessions: Sessions
 ) -> None:
