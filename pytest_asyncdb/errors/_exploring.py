@@ -82,6 +82,14 @@ class ExplorationRefused(AsyncDBError):
         )
 
     @classmethod
+    def not_awaited(cls, name: str) -> Self:
+        """The test has ended, and its search has not begun."""
+        return cls(
+            f"{name} was called and never awaited",
+            remedies=[f"write `await db_concurrency.{name}(...)`"],
+        )
+
+    @classmethod
     def count(cls, count: int, most: int) -> Self:
         """There are too few actors, or too many."""
         return cls(

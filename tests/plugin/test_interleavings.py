@@ -148,6 +148,38 @@ def test_copies_of_a_test_race_against_each_other(project: Project) -> None:
     result.stdout.fnmatch_lines(["*the actors a and b share one session*"])
 
 
+@pytest.mark.parametrize(
+    "call",
+    ["explore(a=look)", 'replay("A", a=look)', "explore_pairs([look])"],
+)
+def test_a_search_that_nobody_awaits_fails_its_test(
+    call: str, project: Project
+) -> None:
+    """Python only warns of it, and nothing was tried."""
+    project.test(
+        f"""
+        async def test_it(db_concurrency, db_sessionmaker):
+            async def look():
+                async with db_sessionmaker() as session:
+                    await session.scalar(COUNT)
+
+            await db_concurrency.explore(a=look)
+            db_concurrency.{call}
+        """
+    )
+
+    result = project.run("-W", "error")
+
+    result.assert_outcomes(passed=1, errors=1)
+    name = call.partition("(")[0]
+    result.stdout.fnmatch_lines(
+        [
+            f"*{name} was called and never awaited",
+            f"*write `await db_concurrency.{name}(...)`",
+        ]
+    )
+
+
 def test_a_race_of_requests_that_reach_nothing_is_refused(project: Project) -> None:
     """A path with a typing error is no green test."""
     project.test(
