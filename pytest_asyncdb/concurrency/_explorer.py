@@ -285,8 +285,9 @@ class Explorer:
         anomaly = result.anomaly
         if anomaly is not None:
             if anomaly.is_read and options.check:
-                text = f"{anomaly} (schedule {anomaly.schedule})\n{result.diagram()}"
-                warnings.warn(text, ReadAnomaly, stacklevel=5)
+                lines = [f"{anomaly} (schedule {anomaly.schedule})", result.diagram()]
+                lines += [f"what helps: {remedy}" for remedy in anomaly.remedies]
+                warnings.warn("\n".join(lines), ReadAnomaly, stacklevel=5)
             return
         if result.complete or result.strategy != "dfs":
             return

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from pytest_asyncdb.concurrency._anomaly import anomaly
 from pytest_asyncdb.concurrency._oracles import Ended
 from pytest_asyncdb.concurrency._outcome import Ending, Terms
+from pytest_asyncdb.concurrency._remedies import general_remedy
 from pytest_asyncdb.concurrency._result import Anomaly, Result
 from pytest_asyncdb.concurrency._schedule import Schedule
 from pytest_asyncdb.concurrency._serial import Agreement, SerialOrders
 from pytest_asyncdb.concurrency._stops import Tally
+from pytest_asyncdb.concurrency._swallowed import met, swallowed
 from pytest_asyncdb.concurrency._values import leaves
 from pytest_asyncdb.concurrency._walks import Given
 from pytest_asyncdb.errors import ExplorationRefused
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from pytest_asyncdb.concurrency._search import Strategy
     from pytest_asyncdb.concurrency._start import Start
     from pytest_asyncdb.concurrency._stops import Ground
+    from pytest_asyncdb.concurrency._swallowed import Met
 
 __all__ = ["Judges", "Limits", "Search"]
 
@@ -75,6 +78,8 @@ class Search:
         self._judges = judges
         self._slot = slot
         self._errors: dict[str, BaseException | None] = {}
+        self._met: set[Met] = set()
+        """Errors of the database that actors meet in serial orders."""
         self._silent = list(functions)
         """Actors that have sent no statement in any schedule."""
         self._serial = SerialOrders(list(functions), self.terms, self._run_serial)
@@ -220,6 +225,7 @@ class Search:
         functions = {name: self._functions[name] for name in order}
         schedule = Schedule(self._ground, functions, Given(()), self.tally)
         ending, _ = await self._play(schedule, serially=True)
+        self._met |= met(schedule.trace)
         return ending
 
     # ---------------------------------------------------------------------- verdicts
@@ -259,16 +265,20 @@ class Search:
         agreement: Agreement | None,
         number: int,
     ) -> Anomaly | None:
+        if agreement not in {Agreement.NONE, Agreement.ROWS}:
+            return None
+        is_read, trace = agreement is Agreement.ROWS, schedule.trace
         names = " and ".join(ended.results) or "nobody"
-        if agreement is Agreement.NONE:
-            text = f"{names} succeeded, and no serial order of them leaves these rows"
-            name = _pattern(schedule, "unserializable outcome")
-            return Anomaly(name, text, schedule.trace, number)
-        if agreement is Agreement.ROWS:
+        name = "read skew" if is_read else "unserializable outcome"
+        text = f"{names} succeeded, and no serial order of them leaves these rows"
+        if is_read:
             text = f"{names} got results that no serial order of them gives"
-            name = _pattern(schedule, "read skew")
-            return Anomaly(name, text, schedule.trace, number, is_read=True)
-        return None
+        pattern, remedies = _pattern(schedule, name), []
+        if pattern == name:
+            reason = swallowed(trace, ended.results, self._met)
+            text = "; ".join(filter(None, (text, reason)))
+            remedies = [general_remedy(row_locks=trace.row_locks)]
+        return Anomaly(pattern, text, trace, number, is_read=is_read, remedies=remedies)
 
     def _ended(self, schedule: Schedule, agreement: Agreement | None) -> Ended:
         return Ended(
