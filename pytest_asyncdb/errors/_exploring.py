@@ -34,11 +34,11 @@ class ExplorationRefused(AsyncDBError):
         )
 
     @classmethod
-    def no_mapping(cls, given: object) -> Self:
-        """The positional argument is not a mapping."""
+    def no_names(cls, given: Sequence[object]) -> Self:
+        """Actors have no names, or those of several mappings."""
         return cls(
-            f"{given!r} is no mapping of names to actors",
-            remedies=["name the actors: explore(a=fn, b=fn), or explore({'a': fn})"],
+            "actors are keywords: explore(a=f, b=g), or one mapping",
+            tried=[f"given: {each!r}" for each in given],
         )
 
     @classmethod

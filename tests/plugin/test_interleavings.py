@@ -208,6 +208,17 @@ def test_a_race_of_requests_that_reach_nothing_is_refused(project: Project) -> N
     [
         ("asyncdb_race(actors=1)", "async def", "it takes actors=2 or more*"),
         ("asyncdb_race(3)", "async def", "it takes actors=2 or more*"),
+        (
+            "asyncdb_race(actor=2)",
+            "async def",
+            "there is no option 'actor', did you mean 'actors'?",
+        ),
+        (
+            "asyncdb_race(max_schedule=2)",
+            "async def",
+            "there is no option 'max_schedule', did you mean 'max_schedules'?",
+        ),
+        ("asyncdb_race(a=2)", "async def", "there is no option 'a'*"),
         ("asyncdb_race", "def", "the test is not async"),
     ],
 )

@@ -89,6 +89,23 @@ async def test_an_option(
         await explore(engine, two, **given)
 
 
+async def test_actors_without_names(engine: AsyncEngine, two: dict[str, Any]) -> None:
+    """There is one mapping at the most; a call says how to write it."""
+    search: Any = Explorer(engine)
+    said = r"actors are keywords: explore\(a=f, b=g\), or one mapping"
+
+    with pytest.raises(ExplorationRefused, match=said):
+        await search.explore(two["a"], two["b"])
+    with pytest.raises(ExplorationRefused, match=said):
+        await search.explore(two["a"])
+    with pytest.raises(ExplorationRefused, match=said):
+        await search.replay("AB", two, two["b"])
+    with pytest.raises(ExplorationRefused, match="give a list: explore_pairs"):
+        await search.explore_pairs(two["a"], two["b"])
+    with pytest.raises(ExplorationRefused, match=said):
+        await explore(engine, two["a"], two["b"])
+
+
 async def test_a_shared_session(engine: AsyncEngine) -> None:
     """Requests never share one, so nothing would follow from what happens."""
     async with AsyncSession(engine) as session:
