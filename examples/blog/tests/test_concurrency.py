@@ -122,6 +122,7 @@ async def test_several_sessions_are_open_at_once(
     assert 1 == len({user.id for user in found if user})
 
 
+@pytest.mark.asyncdb(requires=["concurrent_writers"])
 async def test_sessions_take_turns_at_writing(
     db_session: AsyncSession, db_sessionmaker: async_sessionmaker[AsyncSession]
 ) -> None:

@@ -82,6 +82,7 @@ async def test_an_export_may_be_given_up(posts: Posts) -> None:
     assert 120 == await posts.session.scalar(select(func.count(Post.id)))
 
 
+@pytest.mark.asyncdb(requires=["concurrent_writers"])
 async def test_posts_are_viewed_while_they_are_exported(
     posts: Posts,
     tenant: Tenant,
