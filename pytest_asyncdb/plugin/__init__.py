@@ -20,6 +20,7 @@ from pytest_asyncdb.plugin import (
     _hookspecs,
     _lifecycle,
     _migrations_collection,
+    _places,
     _race,
     _statements,
 )
@@ -234,6 +235,11 @@ def pytest_testnodedown(node: _Worker) -> None:
 
 
 # ---------------------------------------------------------------------- collection
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    """Remember the folders of the run."""
+    _places.note_folder(collector)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(
     collector: pytest.Collector, name: str, obj: object
@@ -258,17 +264,17 @@ def pytest_collection_modifyitems(
     session: pytest.Session, items: list[pytest.Item]
 ) -> None:
     """Add checks of migrations, factories and the schema, before items are chosen."""
-    _migrations_collection.add_checks(session, items)
+    items += _migrations_collection.checks(session)
     _collection.repeat_for_audit(session.config, items)
     suite = suite_of(session.config)
     if suite.is_configured and suite.settings.factories:
         from pytest_asyncdb.plugin._factory_checks import checks
 
-        items += checks(session, items)
+        items += checks(session)
     if suite.is_configured and suite.settings.lint_schema:
         from pytest_asyncdb.plugin import _lint
 
-        items += _lint.checks(session, items)
+        items += _lint.checks(session)
 
 
 # -------------------------------------------------------------------------- a test
@@ -336,6 +342,7 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[Any]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show our errors by their text, not by our frames."""
+    _migrations_collection.skip_here(item, call)
     if _lifecycle.audited_mode(item) is not None:
         report = yield
         _lifecycle.note_verdict(item, call, report)

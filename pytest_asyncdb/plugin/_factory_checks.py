@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_asyncdb.plugin._places import place_near
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from pytest_asyncdb.plugin._databases import WorkerDatabase
 
@@ -18,17 +20,11 @@ __all__ = ["checks"]
 _OURS = "pytest_asyncdb."
 
 
-def checks(session: pytest.Session, items: Iterable[pytest.Item]) -> list[pytest.Item]:
+def checks(session: pytest.Session) -> list[pytest.Item]:
     """A check for each factory that has been imported, beside the tests next to it."""
-    directories = dict.fromkeys(
-        node
-        for item in items
-        for node in item.iter_parents()
-        if isinstance(node, pytest.Directory)
-    )
     return [
         pytest.Function.from_parent(
-            _place(session, directories, factory),
+            place_near(session, _file(session, factory)),
             name=f"factory[{factory.__name__}]",
             callobj=_check(factory),
         )
@@ -45,16 +41,10 @@ def _factories() -> Iterator[type[Any]]:
             yield factory
 
 
-def _place(
-    session: pytest.Session,
-    directories: Iterable[pytest.Directory],
-    factory: type[Any],
-) -> pytest.Collector:
-    """The nearest directory above the factory's module: its fixtures are seen."""
+def _file(session: pytest.Session, factory: type[Any]) -> Path:
+    """Where the factory is written."""
     module = sys.modules.get(factory.__module__)
-    path = Path(getattr(module, "__file__", None) or session.path)
-    above = [each for each in directories if each.path in path.parents]
-    return max(above, key=lambda each: len(each.path.parts), default=session)
+    return Path(getattr(module, "__file__", None) or session.path / factory.__name__)
 
 
 def _check(factory: type[Any]) -> Any:  # noqa: ANN401

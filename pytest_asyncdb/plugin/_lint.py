@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_asyncdb.plugin._places import place
 from pytest_asyncdb.plugin._suite import suite_of, usage_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from pytest_asyncdb.isolation import Isolation
     from pytest_asyncdb.plugin._databases import WorkerDatabase
     from pytest_asyncdb.values import SchemaProblem
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["checks"]
 
 
-def checks(session: pytest.Session, items: Iterable[pytest.Item]) -> list[pytest.Item]:
-    """A check for each rule, beside the first test's directory, whose fixtures it sees.
+def checks(session: pytest.Session) -> list[pytest.Item]:
+    """A check for each rule, in the folder whose fixtures say what the schema is.
 
     Raises `pytest.UsageError` for a silenced finding of a rule that there is not.
     """
@@ -28,12 +27,10 @@ def checks(session: pytest.Session, items: Iterable[pytest.Item]) -> list[pytest
     ignored = suite_of(session.config).settings.lint_ignore
     with usage_errors():
         check_ignored("asyncdb_lint_ignore", ignored)
-    first = next(iter(items), None)
-    above = [] if first is None else [*first.iter_parents()]
-    places = [each for each in above if isinstance(each, pytest.Directory)]
+    folder = place(session)
     return [
         pytest.Function.from_parent(
-            places[0] if places else session,
+            folder,
             name=f"schema[{rule}]",
             callobj=_check(rule),
         )

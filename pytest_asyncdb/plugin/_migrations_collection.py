@@ -5,16 +5,18 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from unittest import SkipTest
 
 import pytest
 
 from pytest_asyncdb.plugin._migrations import migrations_of
-from pytest_asyncdb.plugin._suite import OVERRIDES, suite_of
+from pytest_asyncdb.plugin._places import place
+from pytest_asyncdb.plugin._suite import suite_of
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-__all__ = ["add_checks", "generate_revisions"]
+__all__ = ["checks", "generate_revisions", "skip_here"]
 
 _CHECKS: Final = "pytest_asyncdb.migrations.checks"
 _NODE: Final = "asyncdb-migrations"
@@ -30,17 +32,15 @@ class MigrationChecks(pytest.Module):
         return importlib.import_module(_CHECKS)
 
 
-def add_checks(session: pytest.Session, items: list[pytest.Item]) -> None:
-    """Add the checks to what was collected, if the run is to have them."""
+def checks(session: pytest.Session) -> list[pytest.Item]:
+    """The checks; none, if the run is not to have them."""
     config = session.config
     if not _is_asked_for(config):
-        return
+        return []
     spec = importlib.util.find_spec(_CHECKS)
     assert spec is not None, "the package is whole"  # noqa: S101
-    folder = _folder(config)
-    parent = _node(session, folder)
-    relative = folder.relative_to(config.rootpath).as_posix()
-    prefix = "" if relative == "." else f"{relative}/"
+    parent = place(session)
+    prefix = "" if parent.path == config.rootpath else f"{parent.nodeid}/"
     module: Any = MigrationChecks.from_parent(
         parent, path=Path(str(spec.origin)), nodeid=f"{prefix}{_NODE}"
     )
@@ -50,34 +50,13 @@ def add_checks(session: pytest.Session, items: list[pytest.Item]) -> None:
     if config.pluginmanager.hasplugin("xdist"):
         for each in found:
             each.add_marker(pytest.mark.xdist_group(_NODE))
-    items += found
+    return found
 
 
 def _is_asked_for(config: pytest.Config) -> bool:
     """Whether an option or the ini file asks for the checks; reads nothing else."""
     said = config.option.asyncdb_migrations
     return bool(config.getini("asyncdb_migrations") if said is None else said)
-
-
-def _folder(config: pytest.Config) -> Path:
-    """Where the project's fixtures are seen: the folder of the conftest with them."""
-    for plugin in config.pluginmanager.get_plugins():
-        path = Path(getattr(plugin, "__file__", None) or "/")
-        ours = any(each in getattr(plugin, "__dict__", ()) for each in OVERRIDES)
-        inside = path.is_relative_to(config.rootpath)
-        if path.name == "conftest.py" and ours and inside:
-            return path.parent
-    return config.rootpath
-
-
-def _node(session: pytest.Session, folder: Path) -> Any:  # noqa: ANN401  (a collector)
-    """The collector of that folder, below those of the folders around it."""
-    root = session.config.rootpath
-    parent: Any = session
-    for path in [*reversed(folder.parents), folder]:
-        if path == root or path.is_relative_to(root):
-            parent = pytest.Dir.from_parent(parent, path=path)
-    return parent
 
 
 def generate_revisions(metafunc: pytest.Metafunc) -> None:
@@ -104,3 +83,14 @@ def generate_revisions(metafunc: pytest.Metafunc) -> None:
         indirect=True,
         ids=[each.slug for each in history.revisions],
     )
+
+
+def skip_here(item: pytest.Item, call: pytest.CallInfo[Any]) -> None:
+    """Let a skip of a check, which knows no pytest, be told at the check itself."""
+    error = call.excinfo.value if call.excinfo is not None else None
+    module = getattr(getattr(item, "function", None), "__module__", None)
+    if isinstance(error, SkipTest) and module == _CHECKS:
+        skipped = pytest.skip.Exception(str(error), _use_item_location=True)
+        call.excinfo = pytest.ExceptionInfo.from_exception(
+            skipped.with_traceback(error.__traceback__)
+        )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.plugin.conftest import CONFTEST as DECIDED
+
 if TYPE_CHECKING:
     from tests.plugin.conftest import Project
 
@@ -361,6 +363,32 @@ def test_factories_are_checked_where_that_is_asked(project: Project) -> None:
     checked.stdout.fnmatch_lines(["*factory?UserFactory? PASSED*"])
     checked.stdout.fnmatch_lines(["*BrokenFactory makes no rows that the schema*"])
     checked.stdout.fnmatch_lines(["*BrokenFactory with broken: IntegrityError:*"])
+
+
+def test_checks_of_factories_elsewhere_see_the_conftest_of_the_tests(
+    project: Project,
+) -> None:
+    """Of a module of the application, which lies in no folder of tests."""
+    project.write(
+        "shop/factories",
+        """
+        import factory
+        from models import User
+        from pytest_asyncdb.factories import AsyncModelFactory
+
+        class UserFactory(AsyncModelFactory[User]):
+            class Meta:
+                model = User
+
+            name = factory.Sequence(str)
+        """,
+    )
+    (project.path / "conftest.py").unlink()
+    project.write("tests/conftest", f"{DECIDED}    import shop.factories")
+    project.write("tests/test_it", "def test_it(): pass")
+    project.ini(pythonpath=".")
+
+    project.run("--asyncdb-factories").assert_outcomes(passed=2)
 
 
 @pytest.mark.parametrize("workers", [(), ("-n2",)])

@@ -60,6 +60,19 @@ def test_each_rule_is_a_test(project: Project, database: str) -> None:
     assert "redundant-index:" not in text
 
 
+@pytest.mark.parametrize("first", ["a", "z"])
+def test_the_conftest_of_another_folder_is_seen(project: Project, first: str) -> None:
+    """Wherever the first test is."""
+    conftest = project.path / "conftest.py"
+    project.write("tests/conftest", conftest.read_text())
+    conftest.unlink()
+    project.write("tests/test_b", TESTS)
+    project.write(f"{first}/test_{first}", TESTS)
+    project.ini(pythonpath=".")
+
+    project.run("--asyncdb-lint-schema").assert_outcomes(failed=4, passed=4)
+
+
 def test_findings_are_silenced_by_name(project: Project) -> None:
     """A finding by rule and place, or all of a rule."""
     project.ini(

@@ -97,6 +97,54 @@ def test_the_checks_are_items_of_the_run(migrated: Project) -> None:
     )
 
 
+FOLDERS: Final = ("tests", "tests/unit", "tests -k models", "")
+
+
+@pytest.mark.parametrize("args", FOLDERS)
+def test_the_checks_see_a_conftest_below_the_root(migrated: Project, args: str) -> None:
+    """Whichever tests are chosen, and where there are none; fixtures may be split."""
+    source = (migrated.path / "conftest.py").read_text()
+    (migrated.path / "conftest.py").unlink()
+    migrated.write("tests/conftest", source)
+    migrated.write("tests/unit/test_it", "def test_models(): pass")
+    migrated.write("tests/unit/conftest", source.replace("Base.metadata", "None"))
+    result = migrated.run(OPTION, "-rs", *args.split())
+
+    expected = 3 if "-k" in args else CHECKS + 1
+    result.assert_outcomes(passed=expected, deselected=CHECKS + 1 - expected)
+
+
+def test_folders_that_decide_differently_are_told(migrated: Project) -> None:
+    """The checks can be for one of them only; with one of them it is clear."""
+    source = (migrated.path / "conftest.py").read_text()
+    (migrated.path / "conftest.py").unlink()
+    for folder in ("a", "b"):
+        migrated.write(f"tests/{folder}/conftest", source)
+        migrated.write(f"tests/{folder}/test_{folder}", "def test_it(): pass")
+    result = migrated.run(OPTION)
+
+    result.stderr.fnmatch_lines(
+        [
+            "ERROR: the checks see the fixtures of one folder*",
+            "*asyncdb_metadata in tests/a/conftest.py*",
+            "*asyncdb_metadata in tests/b/conftest.py*",
+            "*pytest tests/a*",
+        ]
+    )
+    migrated.run(OPTION, "tests/b").assert_outcomes(passed=CHECKS + 1)
+
+
+def test_without_models_the_reason_says_how_to_name_them(migrated: Project) -> None:
+    """At the check itself."""
+    migrated.write("conftest", "")
+    result = migrated.run(OPTION, "-rs")
+
+    result.assert_outcomes(passed=CHECKS - 2, skipped=2)
+    result.stdout.fnmatch_lines(
+        ["SKIPPED*checks.py:*: no models are named: set asyncdb_metadata*"]
+    )
+
+
 def test_an_ini_value_asks_for_them_too(migrated: Project) -> None:
     """Then each run has them."""
     migrated.ini(asyncdb_migrations="true", pythonpath=".")
