@@ -14,6 +14,7 @@ import pytest
 
 from pytest_asyncdb.plugin import (
     _answers,
+    _checks,
     _collection,
     _factories,
     _faults,
@@ -66,6 +67,7 @@ from pytest_asyncdb.plugin._versions import check_pytest
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
+    from pathlib import Path
 
 __all__ = [
     "RunDatabase",
@@ -240,6 +242,13 @@ def pytest_collectstart(collector: pytest.Collector) -> None:
     _places.note_folder(collector)
 
 
+def pytest_collect_file(
+    file_path: Path, parent: pytest.Collector
+) -> pytest.Collector | None:
+    """Find the checks whose ids the command line has."""
+    return _checks.collect_file(file_path, parent)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(
     collector: pytest.Collector, name: str, obj: object
@@ -264,17 +273,8 @@ def pytest_collection_modifyitems(
     session: pytest.Session, items: list[pytest.Item]
 ) -> None:
     """Add checks of migrations, factories and the schema, before items are chosen."""
-    items += _migrations_collection.checks(session)
     _collection.repeat_for_audit(session.config, items)
-    suite = suite_of(session.config)
-    if suite.is_configured and suite.settings.factories:
-        from pytest_asyncdb.plugin._factory_checks import checks
-
-        items += checks(session)
-    if suite.is_configured and suite.settings.lint_schema:
-        from pytest_asyncdb.plugin import _lint
-
-        items += _lint.checks(session)
+    _checks.add(session, items)
 
 
 # -------------------------------------------------------------------------- a test

@@ -12,11 +12,12 @@ from pytest_asyncdb.plugin._suite import usage_errors
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-__all__ = ["note_folder", "place", "place_near"]
+__all__ = ["CONFTEST", "check_file", "folder_of", "note_folder", "sees_fixtures"]
 
 _DECIDING: Final = ("asyncdb_metadata", "asyncdb_alembic_config", "asyncdb_schema")
 """Fixtures that checks are about."""
-_CONFTEST: Final = "conftest.py"
+CONFTEST: Final = "conftest.py"
+_ALEMBIC: Final = "alembic.ini"
 _FOLDERS: Final = pytest.StashKey[dict[Path, pytest.Directory]]()
 
 
@@ -31,28 +32,30 @@ def _known(session: pytest.Session) -> dict[Path, pytest.Directory]:
     return session.stash.setdefault(_FOLDERS, {})
 
 
-def place(session: pytest.Session) -> pytest.Collector:
-    """The folder whose conftest.py says what the project's schema is.
+def check_file(session: pytest.Session) -> Path:
+    """The file that checks are said to be in: the conftest.py that they see.
 
-    Raises `pytest.UsageError` where several do that apart from each other.
+    Without one the ini file, or alembic.ini. Raises `pytest.UsageError` where several
+    folders say what the project's schema is.
     """
+    config = session.config
     with usage_errors():
-        return _node(session, _folder(session.config))
+        folder = _folder(config)
+    root = config.rootpath
+    files = [folder / CONFTEST, config.inipath or root, root / _ALEMBIC]
+    there = [each for each in files if each.is_file() and each.is_relative_to(root)]
+    return (there or files)[0]
 
 
-def place_near(session: pytest.Session, file: Path) -> pytest.Collector:
-    """The nearest folder above a file, if its fixtures say what the schema is.
+def folder_of(session: pytest.Session, file: Path) -> pytest.Collector:
+    """The folder of a file, with all fixtures that are seen from there."""
+    return _node(session, file.parent)
 
-    For a file that lies elsewhere the one of all checks.
-    """
-    inner = _innermost(_deciding(session.config))
-    near = [
-        folder
-        for folder in file.parents
-        if folder in _known(session)
-        and (not inner or any(folder.is_relative_to(each) for each in inner))
-    ]
-    return _known(session)[near[0]] if near else place(session)
+
+def sees_fixtures(session: pytest.Session, file: Path) -> bool:
+    """Whether the fixtures that say what the schema is are seen from there."""
+    inner = _innermost(_deciding(session.config)) or [_folder(session.config)]
+    return any(file.is_relative_to(folder) for folder in inner)
 
 
 def _node(session: pytest.Session, folder: Path) -> pytest.Collector:
@@ -109,7 +112,7 @@ def _conftests(config: pytest.Config) -> dict[Path, Mapping[str, object]]:
     return {
         path.parent: vars(plugin)
         for path, plugin in sorted(files, key=lambda each: each[0])
-        if path.name == _CONFTEST and path.is_relative_to(config.rootpath)
+        if path.name == CONFTEST and path.is_relative_to(config.rootpath)
     }
 
 

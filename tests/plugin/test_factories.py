@@ -387,8 +387,37 @@ def test_checks_of_factories_elsewhere_see_the_conftest_of_the_tests(
     project.write("tests/conftest", f"{DECIDED}    import shop.factories")
     project.write("tests/test_it", "def test_it(): pass")
     project.ini(pythonpath=".")
+    name = "tests/conftest.py::factory[UserFactory]"
+    result = project.run("--asyncdb-factories", "-v")
 
-    project.run("--asyncdb-factories").assert_outcomes(passed=2)
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines([f"{name.replace('[', '[[]')} PASSED*"])
+    project.run(name).assert_outcomes(passed=1)
+
+
+def test_the_id_of_a_check_names_the_file_of_its_factory(project: Project) -> None:
+    """Which is imported for it, where nobody else does."""
+    broken = """
+        from models import User
+        from pytest_asyncdb.factories import AsyncModelFactory
+
+        class BrokenFactory(AsyncModelFactory[User]):
+            class Meta:
+                model = User
+
+            name = None
+        """
+    project.write("conftest", DECIDED)
+    project.write("tests/factories", broken)
+    project.write("tests/test_it", "import factories\ndef test_it(): assert False")
+    name = "tests/factories.py::factory[BrokenFactory]"
+    result = project.run("--asyncdb-factories")
+
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines([f"FAILED {name.replace('[', '[[]')} - *"])
+    project.run(name).assert_outcomes(failed=1)
+    again = project.run("--asyncdb-factories", "--lf", "-pcacheprovider")
+    again.assert_outcomes(failed=2)
 
 
 @pytest.mark.parametrize("workers", [(), ("-n2",)])

@@ -114,6 +114,50 @@ def test_the_checks_see_a_conftest_below_the_root(migrated: Project, args: str) 
     result.assert_outcomes(passed=expected, deselected=CHECKS + 1 - expected)
 
 
+FAILING: Final = """
+    def test_it():
+        assert False
+"""
+GOES: Final = "test_revision_goes_up_down_and_up"
+
+
+def test_a_failed_check_runs_again_with_the_last_failed(migrated: Project) -> None:
+    """Also beside a test that failed; its id from the summary leads to it, too."""
+    migrated.write("migrations/versions/a2", BROKEN)
+    migrated.test(FAILING)
+    migrated.write("test_other", "def test_other(): pass")
+    ids = f"conftest.py::{GOES}[a2-names]", "test_it.py::test_it"
+    result = migrated.run(OPTION)
+
+    result.assert_outcomes(passed=CHECKS - 1, failed=3)
+    for each in ids:
+        result.stdout.fnmatch_lines([f"FAILED {each.replace('[', '[[]')} - *"])
+    migrated.run(OPTION, "--lf", "-pcacheprovider").assert_outcomes(failed=3)
+    migrated.run(*ids).assert_outcomes(failed=2)
+    migrated.run(OPTION, ids[0]).assert_outcomes(failed=1)
+    migrated.run(OPTION, f"conftest.py::{GOES}").assert_outcomes(passed=1, failed=1)
+
+
+@pytest.mark.parametrize("file", ["pytest.ini", "alembic.ini"])
+def test_without_a_conftest_ids_name_another_file(migrated: Project, file: str) -> None:
+    """The one with the settings, else Alembic's own."""
+    (migrated.path / "conftest.py").unlink()
+    migrated.ini(asyncdb_metadata="models:Base.metadata", pythonpath=".")
+    if file == "alembic.ini":
+        (migrated.path / "pytest.ini").unlink()
+    name = f"{file}::{GOES}[a2-names]"
+    result = migrated.run(OPTION, "-v")
+
+    result.stdout.fnmatch_lines([f"{name.replace('[', '[[]')} PASSED*"])
+    migrated.run(name).assert_outcomes(passed=1)
+
+
+def test_a_test_of_the_same_name_brings_no_checks(migrated: Project) -> None:
+    """They may be imported, and chosen there."""
+    migrated.test("from pytest_asyncdb.migrations.checks import *")
+    migrated.run(f"test_it.py::{GOES}").assert_outcomes(passed=2)
+
+
 def test_folders_that_decide_differently_are_told(migrated: Project) -> None:
     """The checks can be for one of them only; with one of them it is clear."""
     source = (migrated.path / "conftest.py").read_text()
@@ -181,9 +225,7 @@ def test_a_finding_is_told_once_and_without_our_frames(migrated: Project) -> Non
         ]
     )
     result.stdout.no_fnmatch_line("*checks.py:*")
-    migrated.run(OPTION, "--lf", "-pcacheprovider").assert_outcomes(
-        failed=2, deselected=CHECKS - 2
-    )
+    migrated.run(OPTION, "--lf", "-pcacheprovider").assert_outcomes(failed=2)
 
 
 def test_workers_share_the_checks(migrated: Project) -> None:
