@@ -31,7 +31,7 @@ class MigrationError(AsyncDBError):
         """The package that runs migrations is not there."""
         return cls(
             "migrations need Alembic, which is not installed",
-            remedies=["pip install pytest-asyncdb[migrations]"],
+            remedies=['pip install "pytest-asyncdb[migrations]"'],
         )
 
     @classmethod

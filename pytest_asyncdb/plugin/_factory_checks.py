@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from pytest_asyncdb.factories._installed import needing_factory_boy
 from pytest_asyncdb.plugin._places import CONFTEST, check_file, sees_fixtures
+from pytest_asyncdb.plugin._suite import usage_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,7 +60,8 @@ def tests(module: pytest.Module) -> Iterator[Callable[..., None]]:
 
 
 def _factories() -> list[type[Any]]:
-    from pytest_asyncdb.factories._options import all_options
+    with usage_errors(), needing_factory_boy("--asyncdb-factories"):
+        from pytest_asyncdb.factories._options import all_options
 
     made: list[Any] = [options.factory for options in all_options()]
     found = [

@@ -414,7 +414,7 @@ def test_the_id_of_a_check_names_the_file_of_its_factory(project: Project) -> No
     result = project.run("--asyncdb-factories")
 
     result.assert_outcomes(failed=2)
-    result.stdout.fnmatch_lines([f"FAILED {name.replace('[', '[[]')} - *"])
+    result.stdout.fnmatch_lines([f"FAILED {name.replace('[', '[[]')}*"])
     project.run(name).assert_outcomes(failed=1)
     again = project.run("--asyncdb-factories", "--lf", "-pcacheprovider")
     again.assert_outcomes(failed=2)

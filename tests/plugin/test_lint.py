@@ -90,7 +90,7 @@ def test_the_id_of_a_failed_check_leads_to_it(project: Project) -> None:
     result = project.run("--asyncdb-lint-schema")
 
     result.stdout.fnmatch_lines(["*_ schema[[]float-money] _*"])
-    result.stdout.fnmatch_lines(["FAILED conftest.py::schema[[]float-money] - *"])
+    result.stdout.fnmatch_lines(["FAILED conftest.py::schema[[]float-money]*"])
     project.run(name).assert_outcomes(failed=1)
     project.run("conftest.py::schema").assert_outcomes(failed=4, passed=1)
     project.run("--asyncdb-lint-schema", "--lf", "-pcacheprovider").assert_outcomes(

@@ -131,7 +131,7 @@ def test_a_failed_check_runs_again_with_the_last_failed(migrated: Project) -> No
 
     result.assert_outcomes(passed=CHECKS - 1, failed=3)
     for each in ids:
-        result.stdout.fnmatch_lines([f"FAILED {each.replace('[', '[[]')} - *"])
+        result.stdout.fnmatch_lines([f"FAILED {each.replace('[', '[[]')}*"])
     migrated.run(OPTION, "--lf", "-pcacheprovider").assert_outcomes(failed=3)
     migrated.run(*ids).assert_outcomes(failed=2)
     migrated.run(OPTION, ids[0]).assert_outcomes(failed=1)
