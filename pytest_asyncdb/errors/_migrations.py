@@ -207,7 +207,13 @@ class RevisionFailed(MigrationError):
     """A migration raised, or did not come to its end."""
 
     @classmethod
-    def raised(cls, revision: str, direction: str, error: BaseException) -> Self:
+    def raised(
+        cls,
+        revision: str,
+        direction: str,
+        error: BaseException,
+        remedies: Sequence[str] = (),
+    ) -> Self:
         """The script, or the server, refused."""
         said = str(getattr(error, "orig", None) or error).strip()
         statement = getattr(error, "statement", None)
@@ -216,6 +222,7 @@ class RevisionFailed(MigrationError):
             tried=[f"the statement was: {' '.join(statement.split())}"]
             if statement
             else (),
+            remedies=remedies,
         )
 
     @classmethod

@@ -109,12 +109,16 @@ class Migrations:
         for target, runner in self._runners.items():
             if not runner.has_walked:
                 continue
-            results = runner.results()
-            found = [each for each in results if each.findings or each.irreversible]
+            results, rows = runner.results(), runner.observed_rows
+            found = [
+                each
+                for each in results
+                if each.findings or each.irreversible or rows.get(each.revision.id)
+            ]
             shown = results if len(results) <= _SHOWN else found
             yield f"asyncdb: {len(results)} revisions on {target.product}"
-            locks = runner.observed_locks
-            yield from (f"  {line}" for line in table(shown, locks) if shown)
+            lines = table(shown, rows, runner.observed_locks) if shown else []
+            yield from (f"  {line}" for line in lines)
 
 
 _MIGRATIONS: Final = pytest.StashKey[Migrations]()
