@@ -63,6 +63,7 @@ from pytest_asyncdb.plugin._overrides import (
 from pytest_asyncdb.plugin._race import _race as _race_fixture
 from pytest_asyncdb.plugin._statements import db_statements
 from pytest_asyncdb.plugin._suite import suite_of, usage_errors
+from pytest_asyncdb.plugin._terminal import write
 from pytest_asyncdb.plugin._versions import check_pytest
 
 if TYPE_CHECKING:
@@ -182,15 +183,12 @@ def pytest_terminal_summary(
     if suite.ready:
         from pytest_asyncdb.plugin._report import summary
 
-        for line in summary(suite, quiet=config.get_verbosity() < 0):
-            terminalreporter.write_line(line)
-    for line in [*suite.migrations, *_migrations(config)]:
-        terminalreporter.write_line(line)
+        write(terminalreporter, summary(suite, quiet=config.get_verbosity() < 0))
+    write(terminalreporter, [*suite.migrations, *_migrations(config)])
     if suite.is_configured and suite.settings.factory_report:
         from pytest_asyncdb.plugin._factory_report import lines
 
-        for line in lines(config):
-            terminalreporter.write_line(line)
+        write(terminalreporter, lines(config))
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)

@@ -270,6 +270,20 @@ def test_the_summary_says_which_checks_failed(migrated: Project) -> None:
     copied.assert_outcomes(passed=2, deselected=CHECKS)
 
 
+def test_the_summary_is_coloured_where_pytest_is(migrated: Project) -> None:
+    """What has failed is red; --color=no is without."""
+    migrated.write("migrations/versions/a2", BROKEN)
+    plain, coloured = (
+        str(migrated.run(OPTION, "-k", "up_down", f"--color={said}").stdout)
+        for said in ("no", "yes")
+    )
+
+    assert "\x1b" not in plain
+    assert "\x1b[1masyncdb: 2 revisions on sqlite\x1b[0m" in coloured
+    assert "\x1b[31m  a2 " in coloured
+    assert "\n  a1 " in coloured
+
+
 def test_workers_share_the_checks(migrated: Project) -> None:
     """Each walks for itself, or one for all with --dist loadgroup."""
     for options in (["-n2"], ["-n2", "--dist=loadgroup"]):
