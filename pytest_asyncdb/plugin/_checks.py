@@ -69,11 +69,13 @@ def collect_file(file: Path, parent: pytest.Collector) -> Checks | None:
 
 def add(session: pytest.Session, items: list[pytest.Item]) -> None:
     """Add the checks that options ask for, unless some were chosen by their ids."""
-    if any(item.getparent(Checks) is not None for item in items):
+    there = [item for item in items if item.getparent(Checks) is not None]
+    if _named(session.config) & {item.name.partition("[")[0] for item in there}:
         return
+    known = {item.nodeid for item in there}
     for file in _files(session):
         node = Checks.from_parent(folder_of(session, file), path=file)
-        items += session.genitems(node)
+        items += [each for each in session.genitems(node) if each.nodeid not in known]
 
 
 def _files(session: pytest.Session) -> list[Path]:

@@ -416,6 +416,11 @@ def test_the_id_of_a_check_names_the_file_of_its_factory(project: Project) -> No
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines([f"FAILED {name.replace('[', '[[]')}*"])
     project.run(name).assert_outcomes(failed=1)
+    file, options = (
+        "tests/factories.py",
+        ["--asyncdb-factories", "--asyncdb-lint-schema"],
+    )
+    project.run(*options, file).assert_outcomes(passed=5, failed=1)
     again = project.run("--asyncdb-factories", "--lf", "-pcacheprovider")
     again.assert_outcomes(failed=2)
 
