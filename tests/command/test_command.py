@@ -36,7 +36,7 @@ def command(tmp_path: Path) -> Command:
 
     def run(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
         kept = {key: value for key, value in os.environ.items() if key != "ASYNCDB"}
-        return subprocess.run(
+        done = subprocess.run(
             [sys.executable, "-m", "pytest_asyncdb", *words],
             cwd=tmp_path,
             env=kept | variables,
@@ -44,6 +44,8 @@ def command(tmp_path: Path) -> Command:
             text=True,
             check=False,
         )
+        sys.stdout.write(done.stdout + done.stderr)
+        return done
 
     return run
 

@@ -227,6 +227,7 @@ def test_without_being_asked_for_there_are_none(migrated: Project) -> None:
 
 def test_a_revision_may_be_chosen(migrated: Project) -> None:
     """By its identifier, or by its message."""
+    pytest.importorskip("alembic")
     result = migrated.run(OPTION, "-k", "a2-names")
 
     result.assert_outcomes(passed=2, deselected=CHECKS - 2)
