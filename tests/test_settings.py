@@ -110,7 +110,7 @@ def test_a_driver_that_is_not_installed_is_named_with_its_extra() -> None:
     )
 
     assert "DriverMissing" in done.stderr
-    assert "pip install pytest-asyncdb[postgresql]" in done.stderr
+    assert 'pip install "pytest-asyncdb[postgresql]"' in done.stderr
 
 
 def _without(*modules: str) -> str:

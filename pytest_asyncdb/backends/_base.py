@@ -66,7 +66,7 @@ class Driver:
     @property
     def install(self) -> str:
         """The command that installs the driver."""
-        return f"pip install pytest-asyncdb[{self.extra}]"
+        return f'pip install "pytest-asyncdb[{self.extra}]"'
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ class RetryRefused(AsyncDBError):
         """The pauses and attempts are tenacity's."""
         return cls(
             "tenacity is not installed",
-            remedies=["pip install pytest-asyncdb[retry]"],
+            remedies=['pip install "pytest-asyncdb[retry]"'],
         )
 
 

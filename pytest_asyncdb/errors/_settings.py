@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pytest_asyncdb.errors._base import REAL_COMMITS, AsyncDBError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Self
 
 __all__ = [
@@ -165,6 +165,21 @@ class SettingRefused(AsyncDBError):
                     "one schema"
                 ),
                 "run the other folder by itself",
+            ],
+        )
+
+    @classmethod
+    def apart(cls, deciding: Mapping[str, str]) -> Self:
+        """Folders that are not in each other have override fixtures of their own."""
+        return cls(
+            "the checks see the fixtures of one folder, and several decide for"
+            " themselves",
+            tried=[
+                f"{name} in {folder}/conftest.py" for folder, name in deciding.items()
+            ],
+            remedies=[
+                f"run one of the folders by itself: pytest {next(iter(deciding))}",
+                "or define the fixture once, in the conftest.py above all of them",
             ],
         )
 

@@ -17,6 +17,14 @@ class StrategyRefused(AsyncDBError):
     """A strategy of columns, models or their rows was asked for what cannot be."""
 
     @classmethod
+    def not_installed(cls, name: str) -> Self:
+        """Hypothesis is missing."""
+        return cls(
+            f"{name} needs hypothesis, which is not installed",
+            remedies=['pip install "pytest-asyncdb[hypothesis]"'],
+        )
+
+    @classmethod
     def unmapped(cls, model: object) -> Self:
         """`model` is no class that SQLAlchemy maps."""
         return cls(

@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_asyncdb.factories._installed import needing_factory_boy
+
 if TYPE_CHECKING:
     from pytest_asyncdb.factories._factory import (
         AsyncModelFactory as AsyncModelFactory,
@@ -41,14 +43,8 @@ def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    try:
+    with needing_factory_boy(name):
         module = import_module(f"{__name__}.{_PLACES[name]}")
-    except ModuleNotFoundError as error:
-        if error.name != "factory":
-            raise
-        from pytest_asyncdb.errors import FactoryRefused
-
-        raise FactoryRefused.not_installed(name) from error
     return getattr(module, name)
 
 

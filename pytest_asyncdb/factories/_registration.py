@@ -10,6 +10,8 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from pytest_asyncdb.factories._installed import needing_factory_boy
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -55,11 +57,13 @@ def register(factory: F, name: str | None = None, /, **attributes: Any) -> F:
 
     `register(UserFactory)` defines `user_factory`, the class itself, and `user`, an
     object in the database. `name` is another name for the second, `attributes` are
-    values for it. Raises `FactoryRefused` for a name that is none, and for attributes
-    that the factory does not know.
+    values for it. Raises `FactoryRefused` for a name that is none, for attributes that
+    the factory does not know, and where factory_boy is not installed.
     """
     from pytest_asyncdb.errors import FactoryRefused
-    from pytest_asyncdb.factories._names import check_names
+
+    with needing_factory_boy("register"):
+        from pytest_asyncdb.factories._names import check_names
 
     if factory._meta.abstract:
         raise FactoryRefused.abstract(factory.__name__)

@@ -26,6 +26,7 @@ from pytest_asyncdb.errors import (
 )
 from pytest_asyncdb.migrations._lent import lent
 from pytest_asyncdb.migrations._redirect import current, redirected
+from pytest_asyncdb.migrations._sqlite import remedies
 from pytest_asyncdb.migrations._watch import PATIENCE, hung
 
 if TYPE_CHECKING:
@@ -259,7 +260,7 @@ def failed(revision: str, direction: str, error: BaseException) -> AsyncDBError:
     if _EXTENSION[0] in said and ("is not available" in said or _EXTENSION[1] in said):
         name = said.partition(_EXTENSION[0])[2].partition('"')[0]
         return RevisionFailed.extension(revision, name)
-    return RevisionFailed.raised(revision, direction, error)
+    return RevisionFailed.raised(revision, direction, error, remedies(said))
 
 
 # ------------------------------------------------------------------- the environment

@@ -87,28 +87,41 @@ _HEAD = ("revision", "message", "up ms", "down ms", "findings")
 _WIDTH = 34
 
 
-def table(results: Iterable[Result], locks: Mapping[str, Locks]) -> list[str]:
-    """A line for each revision: its times, what was found, and what it locks."""
+def table(
+    results: Iterable[Result],
+    rows: Mapping[str, Sequence[Finding]],
+    locks: Mapping[str, Locks],
+) -> list[str]:
+    """A line for each revision: its times, what was found, and what it locks.
+
+    `rows` is what has become of rows, as far as that is known.
+    """
     head = (*_HEAD, "locks") if locks else _HEAD
-    rows = [head, *(_row(each, locks) for each in results)]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(head))]
-    return ["  ".join(_padded(row, widths)).rstrip() for row in rows]
+    lines = [
+        head,
+        *(_line(each, rows.get(each.revision.id, ()), locks) for each in results),
+    ]
+    widths = [max(len(line[place]) for line in lines) for place in range(len(head))]
+    return ["  ".join(_padded(line, widths)).rstrip() for line in lines]
 
 
-def _row(result: Result, locks: Mapping[str, Locks]) -> tuple[str, ...]:
-    found = []
-    if result.failures:
-        found.append(f"{len(result.failures)} failed")
-    if result.notes:
-        found.append(f"{len(result.notes)} noted")
-    if result.irreversible:
-        found.append("irreversible")
+def _line(
+    result: Result, rows: Sequence[Finding], locks: Mapping[str, Locks]
+) -> tuple[str, ...]:
+    found = {
+        "up and down failed": result.failures,
+        "rows failed": [each for each in rows if each.fails],
+        f"{len(result.notes)} noted": result.notes,
+        "irreversible": result.irreversible,
+    }
     return (
         result.revision.id,
         result.revision.message[:_WIDTH],
         _milliseconds(result.up),
         _milliseconds(result.down),
-        ", ".join(found) if result.up is not None else "not reached",
+        ", ".join(name for name, there in found.items() if there)
+        if result.up is not None
+        else "not reached",
         *([_locked(locks.get(result.revision.id))] if locks else []),
     )
 

@@ -299,6 +299,11 @@ class Runner:
         """What was seen so far, by revision; nothing is walked for it."""
         return self._locks
 
+    @property
+    def observed_rows(self) -> Mapping[str, list[Finding]]:
+        """What was found of rows so far, by revision; nothing is walked for it."""
+        return self._survival or {}
+
     def results(self, revision: str | None = None) -> list[Result]:
         """What the walk found of one revision, or of all."""
         found = self.report().results

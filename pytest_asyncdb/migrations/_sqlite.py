@@ -18,8 +18,21 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-__all__ = ["read"]
+__all__ = ["read", "remedies"]
 
+_CANNOT: Final = re.compile(
+    r"cannot (add a (column with non-const|unique|primary|references)|drop )",
+    re.IGNORECASE,
+)
+_COPY: Final = (
+    "let SQLite copy the table, in upgrade() and in downgrade(): with"
+    ' op.batch_alter_table("…", recreate="always") as batch: batch.add_column(…)'
+)
+_NOT_NULL: Final = "Cannot add a NOT NULL column with default value NULL"
+_FILL: Final = (
+    "give the column a server_default; or let it be NULL, fill it, and forbid NULL"
+    " afterwards in op.batch_alter_table()"
+)
 _QUERY: Final = """SELECT type, name, tbl_name, sql FROM sqlite_master
     WHERE name NOT LIKE 'sqlite@_%' ESCAPE '@' ORDER BY name"""
 _WORD: Final = re.compile(
@@ -38,6 +51,12 @@ _CLAUSES: Final = (
     *("collate", "references", "generated", "as", "on", "deferrable"),
 )
 _VIRTUAL: Final = re.compile(r"\s*CREATE\s+VIRTUAL\b", re.IGNORECASE)
+
+
+def remedies(said: str) -> list[str]:
+    """What helps where SQLite refuses to alter a table, by its words."""
+    known = {_COPY: _CANNOT.search(said), _FILL: _NOT_NULL in said}
+    return [remedy for remedy, helps in known.items() if helps]
 
 
 def read(connection: Connection, ignore: Collection[str]) -> Schema:

@@ -9,7 +9,7 @@ process, whichever of them comes first, and report what was found.
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from unittest import SkipTest
 
 from pytest_asyncdb.errors import ChecksFailed, MigrationLockWarning
@@ -31,6 +31,11 @@ __all__ = [
     "test_rows_survive_the_revision",
     "test_upgrade_from_empty_to_head",
 ]
+
+_NO_MODELS: Final = (
+    "no models are named: set asyncdb_metadata, as a fixture in conftest.py or in the"
+    " ini file (asyncdb_metadata = app.models:Base.metadata)"
+)
 
 
 def _fail(what: str, findings: list[str]) -> None:
@@ -142,8 +147,7 @@ def test_models_equal_migrations(
     """The schema at head is the one that the models' create_all() makes."""
     __tracebackhide__ = True
     if asyncdb_metadata is None:
-        message = "asyncdb_metadata says of no models"
-        raise SkipTest(message)
+        raise SkipTest(_NO_MODELS)
     _fail(
         "the models are not what the migrations make",
         db_migrations.compare_models(asyncdb_metadata),
@@ -162,7 +166,6 @@ def test_env_py_knows_all_models(
     """A module of models that env.py does not import is missing in autogenerate."""
     __tracebackhide__ = True
     if asyncdb_metadata is None:
-        message = "asyncdb_metadata says of no models"
-        raise SkipTest(message)
+        raise SkipTest(_NO_MODELS)
     unknown = db_migrations.unknown_tables(asyncdb_metadata)
     _fail("env.py does not know all models", unknown)

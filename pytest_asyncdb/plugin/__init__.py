@@ -14,12 +14,14 @@ import pytest
 
 from pytest_asyncdb.plugin import (
     _answers,
+    _checks,
     _collection,
     _factories,
     _faults,
     _hookspecs,
     _lifecycle,
     _migrations_collection,
+    _places,
     _race,
     _statements,
 )
@@ -61,10 +63,12 @@ from pytest_asyncdb.plugin._overrides import (
 from pytest_asyncdb.plugin._race import _race as _race_fixture
 from pytest_asyncdb.plugin._statements import db_statements
 from pytest_asyncdb.plugin._suite import suite_of, usage_errors
+from pytest_asyncdb.plugin._terminal import write
 from pytest_asyncdb.plugin._versions import check_pytest
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
+    from pathlib import Path
 
 __all__ = [
     "RunDatabase",
@@ -179,15 +183,12 @@ def pytest_terminal_summary(
     if suite.ready:
         from pytest_asyncdb.plugin._report import summary
 
-        for line in summary(suite, quiet=config.get_verbosity() < 0):
-            terminalreporter.write_line(line)
-    for line in [*suite.migrations, *_migrations(config)]:
-        terminalreporter.write_line(line)
+        write(terminalreporter, summary(suite, quiet=config.get_verbosity() < 0))
+    write(terminalreporter, [*suite.migrations, *_migrations(config)])
     if suite.is_configured and suite.settings.factory_report:
         from pytest_asyncdb.plugin._factory_report import lines
 
-        for line in lines(config):
-            terminalreporter.write_line(line)
+        write(terminalreporter, lines(config))
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
@@ -234,6 +235,18 @@ def pytest_testnodedown(node: _Worker) -> None:
 
 
 # ---------------------------------------------------------------------- collection
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    """Remember the folders of the run."""
+    _places.note_folder(collector)
+
+
+def pytest_collect_file(
+    file_path: Path, parent: pytest.Collector
+) -> pytest.Collector | None:
+    """Find the checks whose ids the command line has."""
+    return _checks.collect_file(file_path, parent)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(
     collector: pytest.Collector, name: str, obj: object
@@ -258,17 +271,8 @@ def pytest_collection_modifyitems(
     session: pytest.Session, items: list[pytest.Item]
 ) -> None:
     """Add checks of migrations, factories and the schema, before items are chosen."""
-    _migrations_collection.add_checks(session, items)
     _collection.repeat_for_audit(session.config, items)
-    suite = suite_of(session.config)
-    if suite.is_configured and suite.settings.factories:
-        from pytest_asyncdb.plugin._factory_checks import checks
-
-        items += checks(session, items)
-    if suite.is_configured and suite.settings.lint_schema:
-        from pytest_asyncdb.plugin import _lint
-
-        items += _lint.checks(session, items)
+    _checks.add(session, items)
 
 
 # -------------------------------------------------------------------------- a test
@@ -336,6 +340,7 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[Any]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show our errors by their text, not by our frames."""
+    _migrations_collection.skip_here(item, call)
     if _lifecycle.audited_mode(item) is not None:
         report = yield
         _lifecycle.note_verdict(item, call, report)

@@ -133,10 +133,12 @@ class Audit:
         for each in found:
             terminalreporter.write_line(
                 f"{each.test}: {each.sandbox} in the sandbox,"
-                f" {each.commit} with real commits"
+                f" {each.commit} with real commits",
+                red=True,
             )
             terminalreporter.write_line(f"    {each.why}")
-        terminalreporter.write_line(f"{len(found)} of {len(self._tests)} tests differ")
+        text = f"{len(found)} of {len(self._tests)} tests differ"
+        terminalreporter.write_line(text, red=bool(found), green=not found)
         if self._file:
             plain = [dataclasses.asdict(each) for each in found]
             Path(self._file).write_text(json.dumps(plain, indent=2), encoding="utf-8")

@@ -12,10 +12,12 @@ from pytest_asyncdb.errors import SettingRefused
 from pytest_asyncdb.plugin._lifecycle import current_database
 from pytest_asyncdb.plugin._statements import new_recorder
 from pytest_asyncdb.plugin._suite import suite_of
+from pytest_asyncdb.plugin._terminal import write
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
+    from pytest_asyncdb.plugin._terminal import Line
     from pytest_asyncdb.settings import Settings
     from pytest_asyncdb.statements import Recorder, Statement
 
@@ -109,20 +111,19 @@ class Costs:
     ) -> None:
         """Show the tests that spent most."""
         if self._shown is not None and self._tests:
-            for line in self._lines(self._shown):
-                terminalreporter.write_line(line)
+            write(terminalreporter, self._lines(self._shown))
 
-    def _lines(self, shown: int) -> Iterator[str]:
+    def _lines(self, shown: int) -> Iterator[Line]:
         worst = sorted(self._tests, key=_total, reverse=True)
-        yield "asyncdb: ms in the database, the slowest first"
-        yield "     total  statements    set-up     reset   sent  test"
+        yield "asyncdb: ms in the database, the slowest first", "bold"
+        yield ("     total  statements    set-up     reset   sent  test",)
         for each in worst[: shown or None]:
             times = [1000 * each["seconds"][part] for part in _PARTS]
             statements, setup, reset = times
-            yield (
+            spent = (
                 f"{sum(times):>10.1f}{statements:>12.1f}{setup:>10.1f}{reset:>10.1f}"
-                f"{each['count']:>7}  {each['test']}"
             )
+            yield (f"{spent}{each['count']:>7}  {each['test']}",)
 
 
 def _total(cost: Mapping[str, Any]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_asyncdb.errors import NotPlanned, ProvisioningError
 from pytest_asyncdb.isolation import Isolation
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pytest_asyncdb.typing import SchemaBuilder
 
 __all__ = ["Databases", "Plan", "WorkerDatabase"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class WorkerDatabase:
             self.ready,
             product=self.target.product,
             driver=self.run.driver,
-            url=self.run.url,
+            url=self._had(lambda: self.run.url),
             engine_options=plan.engine_options,
             session_options=plan.session_options,
             joins=plan.joins,
@@ -99,21 +101,30 @@ class WorkerDatabase:
     def ready(self) -> Database:
         """The database itself, which the first call makes.
 
-        Raises what provisioning raises, at each call the same: what cannot be had is
-        not tried again for each of a thousand tests. `plan` must have been called.
+        Raises what provisioning raises. `plan` must have been called.
+        """
+        if self.made is None:
+            self.made = self._had(lambda: self.build(self.run))
+        return self.made
+
+    def _had(self, work: Callable[[], T]) -> T:
+        """What provisioning gives.
+
+        Raises what it raises, at each call the same: what cannot be had is not tried
+        again for each of a thousand tests.
         """
         if self._failure is not None:
             raise self._failure.with_traceback(None)
-        if self.made is None:
-            self.made = self._make()
-        return self.made
-
-    def _make(self) -> Database:
         try:
-            return self.build(self.run)
+            return work()
         except ProvisioningError as error:
             self._failure = error
             raise
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it is known that it cannot be had."""
+        return self._failure is not None
 
     def build(self, run: Run) -> Database:
         """A database that holds the same, on another run's server."""
@@ -304,7 +315,11 @@ class Databases:
 
         All fixtures of the last test that used it are gone by then, so that test's
         isolation is closed before. The run may have come to another database since.
+        Where there is none the tests have said so.
         """
+        if database.is_lost and self._installed is not database:
+            yield
+            return
         was_open = self._test is not None and self._test.pause()
         try:
             with self.before_tests(database, what):

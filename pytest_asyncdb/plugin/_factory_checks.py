@@ -4,62 +4,45 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from pytest_asyncdb.factories._installed import needing_factory_boy
+from pytest_asyncdb.plugin._places import CONFTEST, check_file, sees_fixtures
+from pytest_asyncdb.plugin._suite import usage_errors
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from pytest_asyncdb.plugin._databases import WorkerDatabase
 
-__all__ = ["checks"]
+__all__ = ["NAME", "files", "tests"]
 
 _OURS = "pytest_asyncdb."
 
 
-def checks(session: pytest.Session, items: Iterable[pytest.Item]) -> list[pytest.Item]:
-    """A check for each factory that has been imported, beside the tests next to it."""
-    directories = dict.fromkeys(
-        node
-        for item in items
-        for node in item.iter_parents()
-        if isinstance(node, pytest.Directory)
-    )
-    return [
-        pytest.Function.from_parent(
-            _place(session, directories, factory),
-            name=f"factory[{factory.__name__}]",
-            callobj=_check(factory),
-        )
-        for factory in sorted(_factories(), key=lambda each: each.__qualname__)
-    ]
+NAME: Final = "factory"
 
 
-def _factories() -> Iterator[type[Any]]:
-    from pytest_asyncdb.factories._options import all_options
-
-    for options in all_options():
-        factory: Any = options.factory
-        if not factory.__module__.startswith(_OURS) and "<" not in factory.__qualname__:
-            yield factory
+def files(session: pytest.Session) -> list[Path]:
+    """Where the checks of all factories are that have been imported."""
+    return [_file(session, factory) for factory in _factories()]
 
 
-def _place(
-    session: pytest.Session,
-    directories: Iterable[pytest.Directory],
-    factory: type[Any],
-) -> pytest.Collector:
-    """The nearest directory above the factory's module: its fixtures are seen."""
-    module = sys.modules.get(factory.__module__)
-    path = Path(getattr(module, "__file__", None) or session.path)
-    above = [each for each in directories if each.path in path.parents]
-    return max(above, key=lambda each: len(each.path.parts), default=session)
+def tests(module: pytest.Module) -> Iterator[Callable[..., None]]:
+    """A test of each factory that belongs to the module's file."""
+    session, path = module.session, module.path
+    if session.isinitpath(path) and path.name != CONFTEST:
+        _ = pytest.Module.from_parent(module.parent, path=path).obj  # imports it
+    factories = [each for each in _factories() if _file(session, each) == path]
+    names = [each.__name__ for each in factories]
 
-
-def _check(factory: type[Any]) -> Any:  # noqa: ANN401
-    def check(
-        request: pytest.FixtureRequest, _asyncdb_database: WorkerDatabase
+    @pytest.mark.parametrize("factory", factories, ids=names)
+    def factory(
+        request: pytest.FixtureRequest,
+        _asyncdb_database: WorkerDatabase,
+        factory: type[Any],
     ) -> None:
         __tracebackhide__ = True
         from pytest_asyncdb.errors import FactoryProblems
@@ -71,4 +54,26 @@ def _check(factory: type[Any]) -> Any:  # noqa: ANN401
         if problems:
             raise FactoryProblems.of(factory.__name__, [str(each) for each in problems])
 
-    return check
+    if factories:
+        vars(factory)["__test__"] = True
+        yield factory
+
+
+def _factories() -> list[type[Any]]:
+    with usage_errors(), needing_factory_boy("--asyncdb-factories"):
+        from pytest_asyncdb.factories._options import all_options
+
+    made: list[Any] = [options.factory for options in all_options()]
+    found = [
+        each
+        for each in made
+        if not each.__module__.startswith(_OURS) and "<" not in each.__qualname__
+    ]
+    return sorted(found, key=lambda each: each.__qualname__)
+
+
+def _file(session: pytest.Session, factory: type[Any]) -> Path:
+    """Where a factory is written, if the project's fixtures are seen from there."""
+    module = sys.modules.get(factory.__module__)
+    file = Path(getattr(module, "__file__", None) or "/")
+    return file if sees_fixtures(session, file) else check_file(session)

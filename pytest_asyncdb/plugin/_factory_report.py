@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pytest_asyncdb.factories._running import Measure
+    from pytest_asyncdb.plugin._terminal import Line
 
 __all__ = ["collect", "hand_back", "lines", "take_over"]
 
@@ -47,21 +48,20 @@ def take_over(config: pytest.Config, workeroutput: Any) -> None:  # noqa: ANN401
         config.stash[_MEASURES] += workeroutput.get(_OUTPUT, [])
 
 
-def lines(config: pytest.Config) -> Iterator[str]:
+def lines(config: pytest.Config) -> Iterator[Line]:
     """A table of what was noted, the most expensive first."""
     measures = config.stash.get(_MEASURES, [])
     if not measures:
         return
     found = sorted(_summed(measures), key=lambda each: -each["seconds"])
-    yield "asyncdb: factories, the most expensive first"
-    yield "  seconds  statements  flushes     rows  calls  factory, test"
+    yield "asyncdb: factories, the most expensive first", "bold"
+    yield ("  seconds  statements  flushes     rows  calls  factory, test",)
     for each in found[:_SHOWN]:
-        yield (
-            f"{each['seconds']:>9.3f}{each['statements']:>12}{each['flushes']:>9}"
-            f"{each['rows']:>9}{each['calls']:>7}  {each['factory']}, {each['test']}"
-        )
+        sent = f"{each['seconds']:>9.3f}{each['statements']:>12}{each['flushes']:>9}"
+        made = f"{each['rows']:>9}{each['calls']:>7}"
+        yield (f"{sent}{made}  {each['factory']}, {each['test']}",)
     if len(found) > _SHOWN:
-        yield f"  and {len(found) - _SHOWN} more"
+        yield (f"  and {len(found) - _SHOWN} more",)
 
 
 def _summed(measures: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

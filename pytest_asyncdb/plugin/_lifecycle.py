@@ -83,7 +83,7 @@ def _begin(suite: Suite, item: pytest.Item, database: WorkerDatabase) -> None:
     request = read_marks(item.nodeid, item.iter_markers("asyncdb"))
     obstacle = request.obstacle(database.target)
     if obstacle is not None:
-        pytest.skip(obstacle)
+        raise pytest.skip.Exception(obstacle, _use_item_location=True)
     check_loop(item)
     suite.point_variables(database.run)
     real = REAL in getattr(item, "fixturenames", ())

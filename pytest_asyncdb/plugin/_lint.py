@@ -2,62 +2,57 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from pytest_asyncdb.plugin._suite import suite_of, usage_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterator
 
     from pytest_asyncdb.isolation import Isolation
     from pytest_asyncdb.plugin._databases import WorkerDatabase
     from pytest_asyncdb.values import SchemaProblem
 
-__all__ = ["checks"]
+__all__ = ["NAME", "check_settings", "tests"]
 
 
-def checks(session: pytest.Session, items: Iterable[pytest.Item]) -> list[pytest.Item]:
-    """A check for each rule, beside the first test's directory, whose fixtures it sees.
+NAME: Final = "schema"
 
-    Raises `pytest.UsageError` for a silenced finding of a rule that there is not.
-    """
-    from pytest_asyncdb.values import LINT_RULES, check_ignored
 
-    ignored = suite_of(session.config).settings.lint_ignore
+def check_settings(config: pytest.Config) -> None:
+    """Raise `pytest.UsageError` for a silenced finding of a rule that there is not."""
+    from pytest_asyncdb.values import check_ignored
+
     with usage_errors():
-        check_ignored("asyncdb_lint_ignore", ignored)
-    first = next(iter(items), None)
-    above = [] if first is None else [*first.iter_parents()]
-    places = [each for each in above if isinstance(each, pytest.Directory)]
-    return [
-        pytest.Function.from_parent(
-            places[0] if places else session,
-            name=f"schema[{rule}]",
-            callobj=_check(rule),
-        )
-        for rule in LINT_RULES
-        if rule not in ignored
-    ]
+        check_ignored("asyncdb_lint_ignore", suite_of(config).settings.lint_ignore)
 
 
-def _check(rule: str) -> Any:  # noqa: ANN401
-    def check(
-        request: pytest.FixtureRequest, _asyncdb_database: WorkerDatabase
+def tests(config: pytest.Config) -> Iterator[Callable[..., None]]:
+    """A test of each rule that is not silenced."""
+    from pytest_asyncdb.values import LINT_RULES
+
+    ignored = suite_of(config).settings.lint_ignore
+    rules = [rule for rule in LINT_RULES if rule not in ignored]
+
+    @pytest.mark.parametrize("rule", rules)
+    def schema(
+        request: pytest.FixtureRequest, _asyncdb_database: WorkerDatabase, rule: str
     ) -> None:
         __tracebackhide__ = True
         from pytest_asyncdb.errors import SchemaProblems
         from pytest_asyncdb.plugin._fixtures import isolation_of
 
         isolation = isolation_of(request, _asyncdb_database)
-        ignored = suite_of(request.config).settings.lint_ignore
         found = isolation.run(_problems, isolation, ignored)
         problems = [str(each) for each in found if each.rule == rule]
         if problems:
             raise SchemaProblems.of(rule, problems)
 
-    return check
+    if rules:
+        vars(schema)["__test__"] = True
+        yield schema
 
 
 async def _problems(

@@ -11,12 +11,14 @@ from pytest_asyncdb.plugin._suite import suite_of
 from pytest_asyncdb.plugin._terminal import say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from pytest_asyncdb.migrations import Runner
+    from pytest_asyncdb.migrations._findings import Finding, Result
     from pytest_asyncdb.plugin._databases import WorkerDatabase
+    from pytest_asyncdb.plugin._terminal import Line
     from pytest_asyncdb.provisioning import Database
     from pytest_asyncdb.settings import Target
 
@@ -102,19 +104,33 @@ class Migrations:
         self._stack.callback(run.close)
         return run.database(_Empty())
 
-    def lines(self) -> Iterator[str]:
+    def lines(self) -> Iterator[Line]:
         """The summary of every walk: a table of revisions."""
         from pytest_asyncdb.migrations._findings import table
 
         for target, runner in self._runners.items():
             if not runner.has_walked:
                 continue
-            results = runner.results()
-            found = [each for each in results if each.findings or each.irreversible]
+            results, rows = runner.results(), runner.observed_rows
+            found = [
+                each
+                for each in results
+                if each.findings or each.irreversible or rows.get(each.revision.id)
+            ]
             shown = results if len(results) <= _SHOWN else found
-            yield f"asyncdb: {len(results)} revisions on {target.product}"
-            locks = runner.observed_locks
-            yield from (f"  {line}" for line in table(shown, locks) if shown)
+            yield f"asyncdb: {len(results)} revisions on {target.product}", "bold"
+            if shown:
+                head, *lines = table(shown, rows, runner.observed_locks)
+                yield (f"  {head}",)
+                for each, line in zip(shown, lines, strict=True):
+                    yield f"  {line}", *_colour(each, rows.get(each.revision.id, ()))
+
+
+def _colour(result: Result, rows: Sequence[Finding]) -> list[str]:
+    """Red for what has failed, yellow for what is worth a look."""
+    if result.failures or any(each.fails for each in rows):
+        return ["red"]
+    return ["yellow"] if result.irreversible or result.up is None else []
 
 
 _MIGRATIONS: Final = pytest.StashKey[Migrations]()
@@ -127,7 +143,7 @@ def migrations_of(config: pytest.Config) -> Migrations:
     return config.stash[_MIGRATIONS]
 
 
-def summary(config: pytest.Config) -> list[str]:
+def summary(config: pytest.Config) -> list[Line]:
     """The tables of this process's walks; none where nothing has walked."""
     made = config.stash.get(_MIGRATIONS, None)
     return [] if made is None else list(made.lines())

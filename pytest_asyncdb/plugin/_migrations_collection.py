@@ -3,81 +3,47 @@
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from unittest import SkipTest
 
 import pytest
 
 from pytest_asyncdb.plugin._migrations import migrations_of
-from pytest_asyncdb.plugin._suite import OVERRIDES, suite_of
+from pytest_asyncdb.plugin._suite import suite_of
 
 if TYPE_CHECKING:
-    from types import ModuleType
+    from collections.abc import Callable, Collection
 
-__all__ = ["add_checks", "generate_revisions"]
+__all__ = ["generate_revisions", "keep_together", "names", "skip_here", "tests"]
 
 _CHECKS: Final = "pytest_asyncdb.migrations.checks"
-_NODE: Final = "asyncdb-migrations"
+_GROUP: Final = "asyncdb-migrations"
 _REVISION: Final = "asyncdb_revision"
 _LOCKS: Final = "test_revision_does_not_lock_for_long"
 """Left out where locks are not to be observed."""
 
 
-class MigrationChecks(pytest.Module):
-    """The module of the checks, as if it lay beside the project's conftest.py."""
-
-    def _getobj(self) -> ModuleType:
-        return importlib.import_module(_CHECKS)
-
-
-def add_checks(session: pytest.Session, items: list[pytest.Item]) -> None:
-    """Add the checks to what was collected, if the run is to have them."""
-    config = session.config
-    if not _is_asked_for(config):
-        return
-    spec = importlib.util.find_spec(_CHECKS)
-    assert spec is not None, "the package is whole"  # noqa: S101
-    folder = _folder(config)
-    parent = _node(session, folder)
-    relative = folder.relative_to(config.rootpath).as_posix()
-    prefix = "" if relative == "." else f"{relative}/"
-    module: Any = MigrationChecks.from_parent(
-        parent, path=Path(str(spec.origin)), nodeid=f"{prefix}{_NODE}"
-    )
-    found = list(session.genitems(module))
-    if suite_of(config).settings.migration_locks == "off":
-        found = [each for each in found if _LOCKS not in each.name]
-    if config.pluginmanager.hasplugin("xdist"):
-        for each in found:
-            each.add_marker(pytest.mark.xdist_group(_NODE))
-    items += found
+def names() -> Collection[str]:
+    """The names of all checks."""
+    found: list[str] = importlib.import_module(_CHECKS).__all__
+    return found
 
 
-def _is_asked_for(config: pytest.Config) -> bool:
-    """Whether an option or the ini file asks for the checks; reads nothing else."""
-    said = config.option.asyncdb_migrations
-    return bool(config.getini("asyncdb_migrations") if said is None else said)
+def tests(config: pytest.Config) -> list[Callable[..., None]]:
+    """The checks of a run, in the order in which they are written."""
+    module = importlib.import_module(_CHECKS)
+    left_out = _LOCKS if suite_of(config).settings.migration_locks == "off" else None
+    return [
+        value
+        for name, value in vars(module).items()
+        if name in module.__all__ and name != left_out
+    ]
 
 
-def _folder(config: pytest.Config) -> Path:
-    """Where the project's fixtures are seen: the folder of the conftest with them."""
-    for plugin in config.pluginmanager.get_plugins():
-        path = Path(getattr(plugin, "__file__", None) or "/")
-        ours = any(each in getattr(plugin, "__dict__", ()) for each in OVERRIDES)
-        inside = path.is_relative_to(config.rootpath)
-        if path.name == "conftest.py" and ours and inside:
-            return path.parent
-    return config.rootpath
-
-
-def _node(session: pytest.Session, folder: Path) -> Any:  # noqa: ANN401  (a collector)
-    """The collector of that folder, below those of the folders around it."""
-    root = session.config.rootpath
-    parent: Any = session
-    for path in [*reversed(folder.parents), folder]:
-        if path == root or path.is_relative_to(root):
-            parent = pytest.Dir.from_parent(parent, path=path)
-    return parent
+def keep_together(item: pytest.Item | pytest.Collector) -> None:
+    """Let one worker of xdist have all checks, where it distributes by groups."""
+    if _is_check(item) and item.config.pluginmanager.hasplugin("xdist"):
+        item.add_marker(pytest.mark.xdist_group(_GROUP))
 
 
 def generate_revisions(metafunc: pytest.Metafunc) -> None:
@@ -104,3 +70,19 @@ def generate_revisions(metafunc: pytest.Metafunc) -> None:
         indirect=True,
         ids=[each.slug for each in history.revisions],
     )
+
+
+def skip_here(item: pytest.Item, call: pytest.CallInfo[Any]) -> None:
+    """Let a skip of a check, which knows no pytest, be told at the check itself."""
+    error = call.excinfo.value if call.excinfo is not None else None
+    if isinstance(error, SkipTest) and _is_check(item):
+        skipped = pytest.skip.Exception(str(error), _use_item_location=True)
+        call.excinfo = pytest.ExceptionInfo.from_exception(
+            skipped.with_traceback(error.__traceback__)
+        )
+
+
+def _is_check(node: pytest.Item | pytest.Collector) -> bool:
+    """Whether it is one of the checks, also of those that a project imports."""
+    function = getattr(node, "function", None)
+    return getattr(function, "__module__", None) == _CHECKS

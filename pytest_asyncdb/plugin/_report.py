@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from pytest_asyncdb.isolation import Finding
     from pytest_asyncdb.plugin._suite import Suite
+    from pytest_asyncdb.plugin._terminal import Line
     from pytest_asyncdb.settings import Settings, Target
 
 __all__ = ["explain", "header", "shorten", "show_changes", "summary", "tell"]
@@ -63,15 +64,17 @@ def _version(target: Target) -> str:
     return f" {target.version}" if target.version is not None else ""
 
 
-def summary(suite: Suite, *, quiet: bool) -> Iterator[str]:
+def summary(suite: Suite, *, quiet: bool) -> Iterator[Line]:
     """Lines for the databases that were used: how long each took, where it was kept."""
     for name in () if quiet else dict.fromkeys(_name(each) for each in suite.ready):
         took = [each for each in suite.ready if _name(each) == name]
         times = [f"{_worker(each)}{each['seconds']:.2f} s" for each in took]
-        yield f"asyncdb: {name}, ready in {', '.join(times)}"
+        yield (f"asyncdb: {name}, ready in {', '.join(times)}",)
     if suite.started is not None:
-        yield from (f"asyncdb: kept {url}" for url in suite.started.kept)
-        yield from (f"asyncdb: look at it: {line}" for line in suite.started.clients)
+        for url in suite.started.kept:
+            yield f"asyncdb: kept {url}", "yellow"
+        for line in suite.started.clients:
+            yield f"asyncdb: look at it: {line}", "yellow"
 
 
 def _name(ready: dict[str, Any]) -> str:

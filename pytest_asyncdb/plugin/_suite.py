@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from pytest_asyncdb.plugin._databases import Databases
     from pytest_asyncdb.plugin._environment import Variables
+    from pytest_asyncdb.plugin._terminal import Line
     from pytest_asyncdb.plugin._unrequested import Watch
     from pytest_asyncdb.provisioning import Run
     from pytest_asyncdb.settings import Settings
@@ -51,7 +52,7 @@ class Suite:
         self._variables: Variables | None = None
         self.ready: list[dict[str, Any]] = []
         """What became ready, in this process and in its workers."""
-        self.migrations: list[str] = []
+        self.migrations: list[Line] = []
         """What workers have to say of migrations."""
         self.overrides: dict[str, object] = {}
         """Values of the override fixtures that the database in use was built by."""

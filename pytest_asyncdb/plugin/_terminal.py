@@ -1,15 +1,26 @@
-"""Writing to the user's terminal while tests run."""
+"""Writing to the user's terminal: while tests run, and in the summary."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pytest
 
-__all__ = ["say"]
+__all__ = ["Line", "say", "write"]
+
+Line: TypeAlias = "tuple[str, ...]"
+"""A text, then its colour and weight by pytest's names."""
+
+
+def write(reporter: pytest.TerminalReporter, lines: Iterable[Line]) -> None:
+    """Write lines of the summary, coloured where pytest colours its own."""
+    for text, *markup in lines:
+        reporter.write_line(text, **dict.fromkeys(markup, True))
 
 
 def say(config: pytest.Config, text: str) -> None:

@@ -61,11 +61,22 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name from the module that defines it (PEP 562)."""
+    """Load a public name from the module that defines it (PEP 562).
+
+    Raises `StrategyRefused` where hypothesis is not installed.
+    """
     if name not in _PLACES:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+    try:
+        module = import_module(f"{__name__}.{_PLACES[name]}")
+    except ModuleNotFoundError as error:
+        if error.name != "hypothesis":
+            raise
+        from pytest_asyncdb.errors import StrategyRefused
+
+        raise StrategyRefused.not_installed(name) from error
+    return getattr(module, name)
 
 
 def __dir__() -> list[str]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.plugin.conftest import CONFTEST as DECIDED
+
 if TYPE_CHECKING:
     from tests.plugin.conftest import Project
 
@@ -361,6 +363,66 @@ def test_factories_are_checked_where_that_is_asked(project: Project) -> None:
     checked.stdout.fnmatch_lines(["*factory?UserFactory? PASSED*"])
     checked.stdout.fnmatch_lines(["*BrokenFactory makes no rows that the schema*"])
     checked.stdout.fnmatch_lines(["*BrokenFactory with broken: IntegrityError:*"])
+
+
+def test_checks_of_factories_elsewhere_see_the_conftest_of_the_tests(
+    project: Project,
+) -> None:
+    """Of a module of the application, which lies in no folder of tests."""
+    project.write(
+        "shop/factories",
+        """
+        import factory
+        from models import User
+        from pytest_asyncdb.factories import AsyncModelFactory
+
+        class UserFactory(AsyncModelFactory[User]):
+            class Meta:
+                model = User
+
+            name = factory.Sequence(str)
+        """,
+    )
+    (project.path / "conftest.py").unlink()
+    project.write("tests/conftest", f"{DECIDED}    import shop.factories")
+    project.write("tests/test_it", "def test_it(): pass")
+    project.ini(pythonpath=".")
+    name = "tests/conftest.py::factory[UserFactory]"
+    result = project.run("--asyncdb-factories", "-v")
+
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines([f"{name.replace('[', '[[]')} PASSED*"])
+    project.run(name).assert_outcomes(passed=1)
+
+
+def test_the_id_of_a_check_names_the_file_of_its_factory(project: Project) -> None:
+    """Which is imported for it, where nobody else does."""
+    broken = """
+        from models import User
+        from pytest_asyncdb.factories import AsyncModelFactory
+
+        class BrokenFactory(AsyncModelFactory[User]):
+            class Meta:
+                model = User
+
+            name = None
+        """
+    project.write("conftest", DECIDED)
+    project.write("tests/factories", broken)
+    project.write("tests/test_it", "import factories\ndef test_it(): assert False")
+    name = "tests/factories.py::factory[BrokenFactory]"
+    result = project.run("--asyncdb-factories")
+
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines([f"FAILED {name.replace('[', '[[]')}*"])
+    project.run(name).assert_outcomes(failed=1)
+    file, options = (
+        "tests/factories.py",
+        ["--asyncdb-factories", "--asyncdb-lint-schema"],
+    )
+    project.run(*options, file).assert_outcomes(passed=5, failed=1)
+    again = project.run("--asyncdb-factories", "--lf", "-pcacheprovider")
+    again.assert_outcomes(failed=2)
 
 
 @pytest.mark.parametrize("workers", [(), ("-n2",)])

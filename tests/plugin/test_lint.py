@@ -60,6 +60,44 @@ def test_each_rule_is_a_test(project: Project, database: str) -> None:
     assert "redundant-index:" not in text
 
 
+@pytest.mark.parametrize("first", ["a", "z"])
+def test_the_conftest_of_another_folder_is_seen(project: Project, first: str) -> None:
+    """Wherever the first test is."""
+    conftest = project.path / "conftest.py"
+    project.write("tests/conftest", conftest.read_text())
+    conftest.unlink()
+    project.write("tests/test_b", TESTS)
+    project.write(f"{first}/test_{first}", TESTS)
+    project.ini(pythonpath=".")
+
+    project.run("--asyncdb-lint-schema").assert_outcomes(failed=4, passed=4)
+
+
+def test_each_of_several_databases_is_looked_at(project: Project) -> None:
+    """By a test of its own."""
+    databases = ["--asyncdb=sqlite", "--asyncdb=sqlite@file"]
+    result = project.run(*databases, "--asyncdb-lint-schema", "-k", "schema")
+
+    result.assert_outcomes(failed=8, passed=2, deselected=1)
+
+
+def test_the_id_of_a_failed_check_leads_to_it(project: Project) -> None:
+    """Alone, with the fixtures of modules that the project uses for all tests."""
+    name = "conftest.py::schema[float-money]"
+    conftest = (project.path / "conftest.py").read_text()
+    wide = "@pytest.fixture(scope='module', autouse=True)\ndef wide(): pass\n"
+    (project.path / "conftest.py").write_text(conftest + wide)
+    result = project.run("--asyncdb-lint-schema")
+
+    result.stdout.fnmatch_lines(["*_ schema[[]float-money] _*"])
+    result.stdout.fnmatch_lines(["FAILED conftest.py::schema[[]float-money]*"])
+    project.run(name).assert_outcomes(failed=1)
+    project.run("conftest.py::schema").assert_outcomes(failed=4, passed=1)
+    project.run("--asyncdb-lint-schema", "--lf", "-pcacheprovider").assert_outcomes(
+        failed=4
+    )
+
+
 def test_findings_are_silenced_by_name(project: Project) -> None:
     """A finding by rule and place, or all of a rule."""
     project.ini(

@@ -48,7 +48,7 @@ def test_a_mark_that_cannot_be_meant_is_an_error_of_collection(
 def test_a_test_that_the_database_cannot_serve_is_skipped_with_the_reason(
     project: Project,
 ) -> None:
-    """backends= and requires= skip, on function, class and module."""
+    """backends= and requires= skip, on function, class and module, at the test."""
     project.test(
         """
         pytestmark = pytest.mark.asyncdb(requires=["savepoint"])
@@ -76,7 +76,10 @@ def test_a_test_that_the_database_cannot_serve_is_skipped_with_the_reason(
 
     result.assert_outcomes(passed=2, skipped=2)
     result.stdout.fnmatch_lines_random(
-        ["*for postgresql; this run is on sqlite*", "*sqlite has no notify*"]
+        [
+            "SKIPPED [[]1] test_it.py:*for postgresql; this run is on sqlite*",
+            "SKIPPED [[]1] test_it.py:*sqlite has no notify*",
+        ]
     )
 
 

@@ -70,6 +70,27 @@ CHECKS: Final = 11
 """Of a project with two revisions: seven, and one for each of them."""
 
 
+STAMP: Final = '''
+    """Stamp"""
+    import sqlalchemy as sa
+    from alembic import op
+
+    revision, down_revision = "a2", "a1"
+    stamp = sa.Column("at", sa.DateTime, server_default=sa.func.now())
+
+    def upgrade():
+        op.add_column("users", stamp)
+
+    def downgrade():
+        op.drop_column("users", "at")
+'''
+COPIED: Final = STAMP.replace(
+    'op.add_column("users", stamp)',
+    'with op.batch_alter_table("users", recreate="always") as batch:\n'
+    "            batch.add_column(stamp)",
+)
+
+
 @pytest.fixture
 def migrated(project: Project) -> Project:
     """A project with two revisions, and models like them."""
@@ -95,6 +116,98 @@ def test_the_checks_are_items_of_the_run(migrated: Project) -> None:
             "*revision*message*up ms*down ms*findings*",
             "*a2*Names*",
         ]
+    )
+
+
+FOLDERS: Final = ("tests", "tests/unit", "tests -k models", "")
+
+
+@pytest.mark.parametrize("args", FOLDERS)
+def test_the_checks_see_a_conftest_below_the_root(migrated: Project, args: str) -> None:
+    """Whichever tests are chosen, and where there are none; fixtures may be split."""
+    source = (migrated.path / "conftest.py").read_text()
+    (migrated.path / "conftest.py").unlink()
+    migrated.write("tests/conftest", source)
+    migrated.write("tests/unit/test_it", "def test_models(): pass")
+    migrated.write("tests/unit/conftest", source.replace("Base.metadata", "None"))
+    result = migrated.run(OPTION, "-rs", *args.split())
+
+    expected = 3 if "-k" in args else CHECKS + 1
+    result.assert_outcomes(passed=expected, deselected=CHECKS + 1 - expected)
+
+
+FAILING: Final = """
+    def test_it():
+        assert False
+"""
+GOES: Final = "test_revision_goes_up_down_and_up"
+
+
+def test_a_failed_check_runs_again_with_the_last_failed(migrated: Project) -> None:
+    """Also beside a test that failed; its id from the summary leads to it, too."""
+    migrated.write("migrations/versions/a2", BROKEN)
+    migrated.test(FAILING)
+    migrated.write("test_other", "def test_other(): pass")
+    ids = f"conftest.py::{GOES}[a2-names]", "test_it.py::test_it"
+    result = migrated.run(OPTION)
+
+    result.assert_outcomes(passed=CHECKS - 1, failed=3)
+    for each in ids:
+        result.stdout.fnmatch_lines([f"FAILED {each.replace('[', '[[]')}*"])
+    migrated.run(OPTION, "--lf", "-pcacheprovider").assert_outcomes(failed=3)
+    migrated.run(*ids).assert_outcomes(failed=2)
+    migrated.run(OPTION, ids[0]).assert_outcomes(failed=1)
+    migrated.run(OPTION, f"conftest.py::{GOES}").assert_outcomes(passed=1, failed=1)
+
+
+@pytest.mark.parametrize("file", ["pytest.ini", "alembic.ini"])
+def test_without_a_conftest_ids_name_another_file(migrated: Project, file: str) -> None:
+    """The one with the settings, else Alembic's own."""
+    (migrated.path / "conftest.py").unlink()
+    migrated.ini(asyncdb_metadata="models:Base.metadata", pythonpath=".")
+    if file == "alembic.ini":
+        (migrated.path / "pytest.ini").unlink()
+    name = f"{file}::{GOES}[a2-names]"
+    result = migrated.run(OPTION, "-v")
+
+    result.stdout.fnmatch_lines([f"{name.replace('[', '[[]')} PASSED*"])
+    migrated.run(name).assert_outcomes(passed=1)
+
+
+def test_a_test_of_the_same_name_brings_no_checks(migrated: Project) -> None:
+    """They may be imported, and chosen there."""
+    migrated.test("from pytest_asyncdb.migrations.checks import *")
+    migrated.run(f"test_it.py::{GOES}").assert_outcomes(passed=2)
+
+
+def test_folders_that_decide_differently_are_told(migrated: Project) -> None:
+    """The checks can be for one of them only; with one of them it is clear."""
+    source = (migrated.path / "conftest.py").read_text()
+    (migrated.path / "conftest.py").unlink()
+    for folder in ("a", "b"):
+        migrated.write(f"tests/{folder}/conftest", source)
+        migrated.write(f"tests/{folder}/test_{folder}", "def test_it(): pass")
+    result = migrated.run(OPTION)
+
+    result.stderr.fnmatch_lines(
+        [
+            "ERROR: the checks see the fixtures of one folder*",
+            "*asyncdb_metadata in tests/a/conftest.py*",
+            "*asyncdb_metadata in tests/b/conftest.py*",
+            "*pytest tests/a*",
+        ]
+    )
+    migrated.run(OPTION, "tests/b").assert_outcomes(passed=CHECKS + 1)
+
+
+def test_without_models_the_reason_says_how_to_name_them(migrated: Project) -> None:
+    """At the check itself."""
+    migrated.write("conftest", "")
+    result = migrated.run(OPTION, "-rs")
+
+    result.assert_outcomes(passed=CHECKS - 2, skipped=2)
+    result.stdout.fnmatch_lines(
+        ["SKIPPED*checks.py:*: no models are named: set asyncdb_metadata*"]
     )
 
 
@@ -135,9 +248,41 @@ def test_a_finding_is_told_once_and_without_our_frames(migrated: Project) -> Non
         ]
     )
     result.stdout.no_fnmatch_line("*checks.py:*")
-    migrated.run(OPTION, "--lf", "-pcacheprovider").assert_outcomes(
-        failed=2, deselected=CHECKS - 2
+    migrated.run(OPTION, "--lf", "-pcacheprovider").assert_outcomes(failed=2)
+
+
+def test_the_summary_says_which_checks_failed(migrated: Project) -> None:
+    """Those of the schema and those of rows; SQLite's own limit has a remedy."""
+    migrated.write("migrations/versions/a2", STAMP)
+    migrated.write("migrations/versions/a3", BROKEN.replace('"a2", "a1"', '"a3", "a2"'))
+    both = migrated.run(OPTION, "-k", "up_down or rows_survive")
+    migrated.write("migrations/versions/a2", COPIED)
+    copied = migrated.run(OPTION, "-k", "stamp")
+
+    both.assert_outcomes(passed=4, failed=2, deselected=CHECKS - 4)
+    both.stdout.fnmatch_lines(["*with op.batch_alter_table(*"])
+    both.stdout.re_match_lines(
+        [
+            r"  a1 +Users [ .\d]+$",
+            r"  a2 .* rows failed$",
+            r"  a3 .* up and down failed$",
+        ]
     )
+    copied.assert_outcomes(passed=2, deselected=CHECKS)
+
+
+def test_the_summary_is_coloured_where_pytest_is(migrated: Project) -> None:
+    """What has failed is red; --color=no is without."""
+    migrated.write("migrations/versions/a2", BROKEN)
+    plain, coloured = (
+        str(migrated.run(OPTION, "-k", "up_down", f"--color={said}").stdout)
+        for said in ("no", "yes")
+    )
+
+    assert "\x1b" not in plain
+    assert "\x1b[1masyncdb: 2 revisions on sqlite\x1b[0m" in coloured
+    assert "\x1b[31m  a2 " in coloured
+    assert "\n  a1 " in coloured
 
 
 def test_workers_share_the_checks(migrated: Project) -> None:

@@ -229,3 +229,39 @@ def test_each_bridge_and_each_way_to_sqlite_gives_the_same(
     result = project.run()
 
     result.assert_outcomes(passed=1)
+
+
+RETRY: Final = (
+    "import pytest_asyncdb; db_run(pytest_asyncdb.retry_transaction, 1, work)"
+)
+STRATEGY: Final = (
+    "import sys; sys.modules['hypothesis'] = None;"
+    "from pytest_asyncdb.strategies import from_model"
+)
+REGISTER: Final = "from pytest_asyncdb.factories import register; register(int)"
+MISSING: Final = [
+    ("factory", "factories", "pass", "--asyncdb-factories"),
+    ("factory", "factories", REGISTER, "-v"),
+    ("testcontainers", "containers", "pass", "--asyncdb=postgresql@container"),
+    ("alembic", "migrations", "pass", "-oasyncdb_alembic_config=alembic.ini"),
+    ("tenacity", "retry", RETRY, "-v"),
+    ("(in the test)", "hypothesis", STRATEGY, "-v"),
+]
+
+
+@pytest.mark.parametrize(("package", "extra", "line", "option"), MISSING)
+def test_what_is_not_installed_is_named_with_its_extra(
+    project: Project, package: str, extra: str, line: str, option: str
+) -> None:
+    """With a line that every shell understands, and once."""
+    hidden = f"import sys\nsys.modules[{package!r}] = None\n"
+    project.write("conftest", hidden + (project.path / "conftest.py").read_text())
+    project.test(
+        f"async def work(session): pass\ndef test_it(db_session, db_run):\n    {line}\n"
+    )
+    result = project.run(option)
+    text = f"{result.stdout}{result.stderr}"
+
+    assert 1 == text.count(f'- pip install "pytest-asyncdb[{extra}]"')
+    assert "INTERNALERROR" not in text
+    assert "ExceptionGroup" not in text
