@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import inspect
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,7 +18,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
-from pytest_asyncdb.errors import ExamplesRefused
+from pytest_asyncdb.errors import ExamplesRefused, LoopRefused
 from pytest_asyncdb.isolation._capture import Birth, Capture, birth
 from pytest_asyncdb.isolation._changes import read
 from pytest_asyncdb.isolation._checks import leaks, tasks, threads
@@ -405,8 +406,13 @@ class Isolation:
     def run(self, fn: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
         """Run a coroutine function from sync code, on a loop of its own.
 
-        Inside of a running loop it runs in a thread, which this one waits for.
+        Inside of a running loop it runs in a thread, which this one waits for. Raises
+        LoopRefused for a coroutine.
         """
+        given: object = fn
+        if inspect.iscoroutine(given):
+            given.close()
+            raise LoopRefused.made_already(given.__name__)
         try:
             asyncio.get_running_loop()
         except RuntimeError:

@@ -349,7 +349,7 @@ def pytest_runtest_makereport(
     suite = suite_of(item.config)
     if suite.started is not None and report.failed:
         suite.started.failed()
-    _report.explain(call, report, suite.overrides)
+    _report.explain(call, report, suite)
     _report.show_changes(suite, report)
     _faults.with_condition(call, report)
     return _factories.with_seed(item, _answers.with_answer(item, call, report))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
     import pytest
 
@@ -242,6 +243,12 @@ def set_values(
     }
 
 
+def _names(options: Mapping[str, Any]) -> dict[str, str]:
+    """What settings are named by on the command line, of those that it says."""
+    said = [each for each in _DECISIONS if options.get(each.key) is not None]
+    return {each.name: each.flag for each in said}
+
+
 def is_configured(config: pytest.Config) -> bool:
     """Whether the project or the command line sets anything of ours."""
     return any(value is not None for value in set_values(config).values())
@@ -261,8 +268,9 @@ def read_settings(
     """
     from pytest_asyncdb.settings import Settings
 
+    options = vars(namespace or config.option)
     values = set_values(config, namespace)
     said = os.environ.get(ENVIRONMENT, "").split()
-    if said and vars(namespace or config.option).get("asyncdb") is None:
+    if said and options.get("asyncdb") is None:
         values["targets"] = said
-    return Settings.from_mapping(values)
+    return Settings.from_mapping(values, names=_names(options))

@@ -62,9 +62,12 @@ class Suite:
     @property
     def is_configured(self) -> bool:
         """Whether an option, an ini value or a fixture of the project says anything."""
-        return is_configured(self._config) or any(
-            _overrides(plugin) for plugin in self._config.pluginmanager.get_plugins()
-        )
+        return is_configured(self._config) or any(map(self.defines, OVERRIDES))
+
+    def defines(self, name: str) -> bool:
+        """Whether a conftest.py, or another plugin, has an override fixture `name`."""
+        plugins = self._config.pluginmanager.get_plugins()
+        return any(_overrides(plugin, name) for plugin in plugins)
 
     @property
     def settings(self) -> Settings:
@@ -246,9 +249,7 @@ def suite_of(config: pytest.Config) -> Suite:
     return config.stash[_SUITE]
 
 
-def _overrides(plugin: object) -> bool:
-    """Whether a plugin, such as a conftest.py, defines an override fixture."""
-    name = getattr(plugin, "__name__", "")
-    return not name.startswith(_PACKAGE) and any(
-        each in getattr(plugin, "__dict__", ()) for each in OVERRIDES
-    )
+def _overrides(plugin: object, name: str) -> bool:
+    """Whether a plugin that is not ours, such as a conftest.py, has a fixture."""
+    module = getattr(plugin, "__name__", "")
+    return name in getattr(plugin, "__dict__", ()) and not module.startswith(_PACKAGE)

@@ -63,6 +63,31 @@ def test_all_fixtures_share_the_transaction_of_the_test(
     result.assert_outcomes(passed=2)
 
 
+def test_db_run_that_is_given_a_coroutine_says_what_it_takes(project: Project) -> None:
+    """The call that one writes first; nothing is said of a coroutine never awaited."""
+    project.test(
+        """
+        async def count(session):
+            return await session.scalar(COUNT)
+
+        @pytest.mark.filterwarnings("error")
+        def test_it(db_session, db_run):
+            db_run(count(db_session))
+        """
+    )
+
+    result = project.run()
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*db_run was given the coroutine that count() made*",
+            "*give it the function and its arguments: db_run(count, ...)*",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*never awaited*")
+
+
 def test_objects_of_db_session_can_be_read_after_commit(project: Project) -> None:
     """db_session and db_sync_session do not expire what they committed."""
     project.test(
