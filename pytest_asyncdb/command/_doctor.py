@@ -71,11 +71,8 @@ def _look(target: Target, server: ServerOptions, *, starts: bool) -> _Finding:
     try:
         return _tried(target, server, starts=starts)
     except AsyncDBError as error:
-        details = (
-            *error.tried,
-            "what helps:",
-            *(f"- {each}" for each in error.remedies),
-        )
+        helps = ("what helps:", *(f"- {each}" for each in error.remedies))
+        details = (*error.tried, *helps)
         return _Finding(
             target.product, where, error.cause, available=False, details=details
         )

@@ -341,7 +341,9 @@ def pytest_runtest_makereport(
         _lifecycle.note_verdict(item, call, report)
         return report
     if not _collection.concerns_us(item, call) or item.config.getoption("fulltrace"):
-        return _factories.with_seed(item, (yield))
+        report = yield
+        suite_of(item.config).tell_unrequested(report)
+        return _factories.with_seed(item, report)
     from pytest_asyncdb.plugin import _report
 
     _report.shorten(call)

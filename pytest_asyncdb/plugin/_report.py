@@ -32,6 +32,7 @@ _INTERNAL: Final = sys.stdlib_module_names | {
 _MISSING: Final = re.compile(
     r"no such table|relation .* does not exist|Table '.*' doesn't exist"
 )
+_NO_FILE: Final = (None, "", ":memory:")
 _PUBLIC: Final = (
     "db_session",
     "db_sessionmaker",
@@ -56,7 +57,13 @@ def _planned(target: Target, isolation: str) -> str:
 
 
 def _where(target: Target) -> str:
-    return target.word if target.url is not None else target.planned_source
+    if target.url is None:
+        return target.planned_source
+    if target.product != "sqlite":
+        return target.word
+    if target.url.database in _NO_FILE:
+        return "memory"
+    return f"file of the run's own, in place of {target.word}"
 
 
 def _version(target: Target) -> str:

@@ -150,6 +150,12 @@ class Suite:
         if self.watch is not None:
             self.watch.begin(item)
 
+    def tell_unrequested(self, report: pytest.TestReport) -> None:
+        """Let the report of a failed test say that it was not isolated."""
+        seen = self._watch.seen if self._watch is not None else None
+        if report.failed and seen is not None:
+            report.sections.append(("asyncdb", str(seen)))
+
     def end_watch(self) -> None:
         """The test that was watched is over, or is isolated from here on."""
         if self._watch is not None:
