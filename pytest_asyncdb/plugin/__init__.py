@@ -343,7 +343,7 @@ def pytest_runtest_makereport(
     if not _collection.concerns_us(item, call) or item.config.getoption("fulltrace"):
         report = yield
         suite_of(item.config).tell_unrequested(report)
-        return _factories.with_seed(item, report)
+        return _factories.with_seed(item, call, report)
     from pytest_asyncdb.plugin import _report
 
     _report.shorten(call)
@@ -354,4 +354,4 @@ def pytest_runtest_makereport(
     _report.explain(call, report, suite)
     _report.show_changes(suite, report)
     _faults.with_condition(call, report)
-    return _factories.with_seed(item, _answers.with_answer(item, call, report))
+    return _factories.with_seed(item, call, _answers.with_answer(item, call, report))
