@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
     from sqlalchemy.orm import Session
 
-__all__ = ["Reference", "db_persist", "graph_of", "objects_of", "refer"]
+__all__ = [
+    "Reference",
+    "db_persist",
+    "graph_of",
+    "objects_of",
+    "refer",
+    "references_of",
+]
 
 T = TypeVar("T")
 
@@ -38,6 +45,12 @@ def refer(instance: object, references: Mapping[str, Reference]) -> None:
     """Let `db_persist` fill in foreign keys for which there is no relationship."""
     if references:
         inspect(instance).info[_REFERENCES] = references
+
+
+def references_of(instance: object) -> Mapping[str, Reference]:
+    """The foreign keys that `db_persist` will fill in, by their attributes."""
+    found: Mapping[str, Reference] = inspect(instance).info.get(_REFERENCES, {})
+    return found
 
 
 async def db_persist(graph: T, /, *, session: AsyncSession | None = None) -> T:
@@ -84,7 +97,7 @@ def _persist(session: Session, root: Any, started: set[int]) -> list[Any]:
     started |= {*map(id, graph)}
     written = []
     for each in graph:
-        for name, reference in inspect(each).info.get(_REFERENCES, {}).items():
+        for name, reference in references_of(each).items():
             written += _persist(session, reference.target, started)
             setattr(each, name, getattr(reference.target, reference.attribute))
     session.add(root)
