@@ -40,6 +40,7 @@ from pytest_asyncdb.plugin._fixtures import (
     db_sessionmaker,
     db_sync_session,
 )
+from pytest_asyncdb.plugin._forgotten import Forgotten
 from pytest_asyncdb.plugin._migrations import (
     asyncdb_revision,
     db_migrations,
@@ -155,6 +156,8 @@ def pytest_configure(config: pytest.Config) -> None:
             suite.check()
             suite.audit()
             suite.measure()
+        suite.forgotten = Forgotten()
+        config.pluginmanager.register(suite.forgotten)
         if suite.settings.factory_report:
             from pytest_asyncdb.plugin._factory_report import collect
 
@@ -181,7 +184,8 @@ def pytest_terminal_summary(
 
         for line in summary(suite, quiet=config.get_verbosity() < 0):
             terminalreporter.write_line(line)
-    for line in [*suite.migrations, *_migrations(config)]:
+    forgotten = suite.forgotten.lines if suite.forgotten is not None else ()
+    for line in [*suite.migrations, *_migrations(config), *forgotten]:
         terminalreporter.write_line(line)
     if suite.is_configured and suite.settings.factory_report:
         from pytest_asyncdb.plugin._factory_report import lines

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from pytest_asyncdb.plugin._databases import Databases, WorkerDatabase
     from pytest_asyncdb.plugin._environment import Variables
+    from pytest_asyncdb.plugin._forgotten import Forgotten
     from pytest_asyncdb.plugin._unrequested import Watch
     from pytest_asyncdb.settings import Settings
 
@@ -56,6 +57,8 @@ class Suite:
         """Values of the override fixtures that the database in use was built by."""
         self.seen_from: set[Path] = set()
         """Modules whose tests are known to see these values."""
+        self.forgotten: Forgotten | None = None
+        """What tests called and did not await."""
         self._watch: Watch | None = None
         self._watches: bool | None = None
 
