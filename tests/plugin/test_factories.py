@@ -402,7 +402,9 @@ def test_a_seed_that_is_no_number_is_refused(project: Project) -> None:
     """Before any test runs."""
     result = project.run("--asyncdb-random-seed=many")
 
-    result.stderr.fnmatch_lines(["*asyncdb_random_seed is 'many', which is no whole*"])
+    result.stderr.fnmatch_lines(
+        ["*--asyncdb-random-seed is 'many', which is no whole*"]
+    )
 
 
 def test_factories_are_checked_where_that_is_asked(project: Project) -> None:
