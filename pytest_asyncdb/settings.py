@@ -85,6 +85,12 @@ class Target:
         """The same database through that driver."""
         return dataclasses.replace(self, driver=driver)
 
+    def outside_of_memory(self) -> Self:
+        """A database to which any engine can connect: SQLite's is one in a file."""
+        if self.product != "sqlite":
+            return self
+        return dataclasses.replace(self, source="file", url=None)
+
 
 def _is_installed(source: str) -> bool:
     """Whether the package is there that a source is made of, if it is of one."""

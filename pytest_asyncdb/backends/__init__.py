@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pytest_asyncdb.backends._base import (
+    APART,
     Backend,
     Capability,
     Driver,
@@ -17,6 +18,7 @@ from pytest_asyncdb.backends._registry import (
 )
 
 __all__ = [
+    "APART",
     "ENTRY_POINTS",
     "Backend",
     "Capability",

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import Enum
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_asyncdb.backends._waits import Waits
 
 __all__ = [
+    "APART",
     "Backend",
     "Capability",
     "Driver",
@@ -28,6 +29,8 @@ Script: TypeAlias = "Generator[str | tuple[str, ...], list[tuple[Any, ...]], Non
 Several in a tuple are sent together, and answered by none. An error of the driver is
 raised where the statement was yielded.
 """
+APART: Final = "asyncdb_apart"
+"""Execution option of an engine of our own that has nothing to do with a test."""
 
 
 class Capability(Enum):

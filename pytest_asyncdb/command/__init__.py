@@ -86,7 +86,8 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument(
         "--kept",
         action="store_true",
-        help="also those kept by --asyncdb-keep or --asyncdb-reuse",
+        help="also those in the directory for temporary files that were kept by"
+        " --asyncdb-keep, --asyncdb-reuse or the command url",
     )
     sweep.add_argument(
         "--older-than",

@@ -6,16 +6,20 @@ import asyncio
 import contextvars
 import difflib
 import inspect
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from pytest_asyncdb.concurrency._exploring import Options
+from sqlalchemy.orm import Session
+
+from pytest_asyncdb.concurrency._classify import leaves
+from pytest_asyncdb.concurrency._exploring import OPTIONS
 from pytest_asyncdb.concurrency._intercept import actor_number
 from pytest_asyncdb.errors import ExplorationRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from pytest_asyncdb.concurrency._op import Op
     from pytest_asyncdb.concurrency._rules import Transaction
@@ -25,23 +29,25 @@ __all__ = ["Actor", "Function", "Lane", "check_actors"]
 
 Function: TypeAlias = "Callable[[], Awaitable[Any]]"
 _MOST: Final = 26
-_OPTIONS: Final = tuple(Options.__dataclass_fields__)
 _STOPS: Final = (KeyboardInterrupt, SystemExit)
 
 
 def check_actors(
-    positional: object, named: Mapping[str, Function]
+    mapping: object, named: Mapping[str, Function], others: Sequence[object] = ()
 ) -> dict[str, Function]:
-    """The actors by name; raises `ExplorationRefused` for what cannot be one."""
-    if positional is not None and not isinstance(positional, Mapping):
-        raise ExplorationRefused.no_mapping(positional)
-    found = {**(positional or {}), **named}
+    """The actors by name; raises `ExplorationRefused` for what cannot be one.
+
+    `others` are arguments besides the mapping, and one too many.
+    """
+    if others or not isinstance(mapping, Mapping | None):
+        raise ExplorationRefused.no_names([mapping, *others])
+    found = {**(mapping or {}), **named}
     for name, fn in found.items():
         if inspect.iscoroutine(fn):
             fn.close()
             raise ExplorationRefused.already_called(name)
         if not callable(fn):
-            near = difflib.get_close_matches(name, _OPTIONS, 1)
+            near = difflib.get_close_matches(name, OPTIONS, 1)
             raise ExplorationRefused.not_callable(name, fn, near)
     if not 1 <= len(found) <= _MOST:
         raise ExplorationRefused.count(len(found), _MOST)
@@ -111,6 +117,17 @@ class Actor:
         finally:
             self.done, self.moves = True, False
             arrived()
+
+    @property
+    def refused_by(self) -> Iterator[Session]:
+        """The sessions that did not do what its code asked for.
+
+        Their errors do not name them; the frames through which they came do.
+        """
+        for error in leaves(self.error) if self.error is not None else ():
+            for frame, _ in traceback.walk_tb(error.__traceback__):
+                if isinstance(found := frame.f_locals.get("self"), Session):
+                    yield found
 
     @property
     def place(self) -> str:

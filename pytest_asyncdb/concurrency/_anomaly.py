@@ -1,17 +1,21 @@
 """The name of what went wrong in a schedule, read from its steps.
 
-Names are Berenson's and others' ("A Critique of ANSI SQL Isolation Levels"). Rows are
-told apart by the values after WHERE; without these, tables are all that is known.
+Names are Berenson's and others' ("A Critique of ANSI SQL Isolation Levels").
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from itertools import combinations, permutations
 from typing import TYPE_CHECKING, Final
 
-from pytest_asyncdb.concurrency._shorten import filled
+from pytest_asyncdb.concurrency._remedies import remedy_of
+from pytest_asyncdb.concurrency._touching import (
+    locks_rows,
+    may_meet,
+    must_meet,
+    tables_of,
+)
 from pytest_asyncdb.concurrency._trace import Kind
 
 if TYPE_CHECKING:
@@ -19,26 +23,9 @@ if TYPE_CHECKING:
 
     from pytest_asyncdb.concurrency._trace import Step, Trace
 
-__all__ = ["Anomaly", "anomaly", "unneeded", "values_of"]
+__all__ = ["Anomaly", "anomaly", "unneeded"]
 
-_WHERE: Final = re.compile(r"\bWHERE\b(.*)", re.IGNORECASE | re.DOTALL)
-_VALUE: Final = re.compile(r"'(?:[^']|'')*'|(?<![\w.$])\d+(?:\.\d+)?")
 _ENDS: Final = (Kind.COMMIT, Kind.ROLLBACK)
-
-_REMEDIES: Final = {
-    "deadlock": "take locks in one order everywhere, such as by primary key",
-    "dirty write": "use an isolation level above READ UNCOMMITTED",
-    "double insert": "let a unique constraint decide, and INSERT ... ON CONFLICT",
-    "lost update": (
-        "lock the row when it is read (with_for_update()), compute in SQL"
-        " (SET n = n + 1), or count versions (version_id_col)"
-    ),
-    "write skew": (
-        "use SERIALIZABLE with a retry, or lock what is read (with_for_update())"
-    ),
-    "phantom": "use REPEATABLE READ or SERIALIZABLE, or read once",
-    "non-repeatable read": "use REPEATABLE READ or SERIALIZABLE, or read once",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +38,8 @@ class Anomaly:
     name: str
     text: str
     steps: tuple[int, ...]
-
-    @property
-    def remedy(self) -> str:
-        """What helps against it in general."""
-        return _REMEDIES[self.name]
+    remedy: str = ""
+    """What helps against it in general."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +58,16 @@ class _Op:
         return self.step.actor
 
     @property
+    def tables(self) -> frozenset[str]:
+        return tables_of(self.step)
+
+    @property
     def inserts(self) -> bool:
         return self.step.sql.lstrip()[:6].upper() == "INSERT"
+
+    def meets(self, other: _Op) -> bool:
+        """Whether both may touch one row."""
+        return may_meet(self.step, other.step)
 
 
 def anomaly(trace: Trace, *, name: str | None = None) -> Anomaly | None:
@@ -84,8 +76,19 @@ def anomaly(trace: Trace, *, name: str | None = None) -> Anomaly | None:
     It tells what the steps look like, not whether the outcome is wrong: ask only where
     it is. Whoever knows more of the outcome gives the `name`, and others are not found.
     """
-    found = (each for each in _all(trace) if name in {None, each.name})
-    return next(found, None)
+    found = next((each for each in _all(trace) if name in {None, each.name}), None)
+    return None if found is None else replace(found, remedy=_remedy(trace, found))
+
+
+def _remedy(trace: Trace, found: Anomaly) -> str:
+    marked = [trace.steps[place] for place in found.steps]
+    locked = any(
+        locks_rows(step) and step.actor == each.actor and may_meet(step, each)
+        for step in trace.steps
+        for each in marked
+        if each.kind is Kind.READ
+    )
+    return remedy_of(found.name, row_locks=trace.row_locks, locked=locked)
 
 
 def _all(trace: Trace) -> Iterator[Anomaly]:
@@ -94,9 +97,19 @@ def _all(trace: Trace) -> Iterator[Anomaly]:
             yield _deadlock(trace, place)
     found = _kept(trace)
     reads = [each for each in found if each.step.kind is Kind.READ]
-    writes = [each for each in found if each.step.kind is Kind.WRITE]
+    writes = [
+        each
+        for each in found
+        if each.step.kind is Kind.WRITE and not locks_rows(each.step)
+    ]
+    looks = [
+        each
+        for each in found
+        if each.step.kind is Kind.READ
+        or (locks_rows(each.step) and not each.step.waited)
+    ]
     yield from _dirty_writes(trace, writes)
-    yield from _double_inserts(reads, writes)
+    yield from _double_inserts(looks, writes)
     yield from _lost_updates(reads, writes)
     yield from _write_skews(reads, writes)
     yield from _repeated_reads(trace, reads, writes)
@@ -151,6 +164,7 @@ def _effective(ops: list[_Op], *, undone: bool) -> list[_Op]:
         each
         for each in ops
         if each.step.kind is not Kind.WRITE
+        or locks_rows(each.step)
         or not (undone or each.step.outcome.startswith("0 row"))
     ]
 
@@ -170,7 +184,7 @@ def _deadlock(trace: Trace, place: int) -> Anomaly:
 
 def _dirty_writes(trace: Trace, writes: list[_Op]) -> Iterator[Anomaly]:
     for first, second in combinations(writes, 2):
-        if first.actor == second.actor or not _same_rows(first, second):
+        if first.actor == second.actor or not must_meet(first.step, second.step):
             continue
         open_still = _ended(trace, first) > second.place
         if open_still and not second.step.waited and not first.inserts:
@@ -184,14 +198,15 @@ def _dirty_writes(trace: Trace, writes: list[_Op]) -> Iterator[Anomaly]:
 def _double_inserts(reads: list[_Op], writes: list[_Op]) -> Iterator[Anomaly]:
     inserts = [each for each in writes if each.inserts]
     for first, second in permutations(inserts, 2):
-        if first.actor == second.actor or not first.step.tables & second.step.tables:
+        if first.actor == second.actor or not first.tables & second.tables:
             continue
         early = _read_before(reads, first, first), _read_before(reads, second, first)
         if first.place < second.place and all(early):
             yield Anomaly(
                 "double insert",
                 f"{first.actor} and {second.actor} both looked into "
-                f"{_tables(first, second)} before either had inserted",
+                f"{_tables(*filter(None, early), first, second)} before either had"
+                " inserted",
                 _places(*early, first, second),
             )
 
@@ -202,11 +217,11 @@ def _lost_updates(reads: list[_Op], writes: list[_Op]) -> Iterator[Anomaly]:
         if other.actor == own.actor or other.place > own.place:
             continue
         read = _read_before(reads, own, other)
-        if read is not None and _same_rows(other, own) and _same_rows(read, other):
+        if read is not None and other.meets(own) and read.meets(other):
             yield Anomaly(
                 "lost update",
-                f"{own.actor} wrote {_tables(other, own)} from what it had read before"
-                f" {other.actor} wrote it",
+                f"{own.actor} wrote {_tables(read, other, own)} from what it had read"
+                f" before {other.actor} wrote it",
                 _places(read, other, own),
             )
 
@@ -231,17 +246,17 @@ def _repeated_reads(
     trace: Trace, reads: list[_Op], writes: list[_Op]
 ) -> Iterator[Anomaly]:
     for first, second in combinations(reads, 2):
-        if first.actor != second.actor or not first.step.tables & second.step.tables:
+        if first.actor != second.actor or not first.tables & second.tables:
             continue
         for write in writes:
             ended = _ended(trace, write)
             between = first.place < write.place < ended < second.place
-            if between and write.actor != first.actor and _same_rows(first, write):
+            if between and write.actor != first.actor and first.meets(write):
                 name = "phantom" if write.inserts else "non-repeatable read"
                 yield Anomaly(
                     name,
-                    f"{first.actor} read {_tables(first, second)} before and after"
-                    f" {write.actor} had changed it",
+                    f"{first.actor} read {_tables(first, write, second)} before and"
+                    f" after {write.actor} had changed it",
                     _places(first, write, second),
                 )
 
@@ -255,7 +270,7 @@ def _read_before(reads: list[_Op], own: _Op, other: _Op) -> _Op | None:
         if each.actor == own.actor
         and each.place < other.seen
         and each.place < own.place
-        and each.step.tables & own.step.tables
+        and each.meets(own)
     ]
     return found[-1] if found else None
 
@@ -267,8 +282,8 @@ def _overtaken(reads: list[_Op], actor: str, write: _Op) -> _Op | None:
         for each in reads
         if each.actor == actor
         and each.place < write.seen
-        and (_same_rows(each, write) or write.inserts)
-        and each.step.tables & write.step.tables
+        and each.tables & write.tables
+        and (write.inserts or each.meets(write))
     ]
     return found[-1] if found else None
 
@@ -283,32 +298,13 @@ def _ended(trace: Trace, op: _Op) -> int:
     return len(trace.steps)
 
 
-def _same_rows(one: _Op, two: _Op) -> bool:
-    """Whether both may touch one row, by their tables and the values after WHERE."""
-    if not one.step.tables & two.step.tables:
-        return False
-    first, second = _keys(one.step), _keys(two.step)
-    return not first or not second or bool(first & second)
-
-
-def _keys(step: Step) -> set[str]:
-    """The values after WHERE."""
-    found = _WHERE.search(filled(step.sql, step.parameters))
-    return set(_VALUE.findall(found[1])) if found else set()
-
-
-def values_of(step: Step) -> set[str]:
-    """The values after WHERE; where there is none, all."""
-    return _keys(step) or set(_VALUE.findall(filled(step.sql, step.parameters)))
-
-
 def _places(*ops: _Op | None) -> tuple[int, ...]:
     return tuple(sorted({each.place for each in ops if each is not None}))
 
 
 def _tables(*ops: _Op) -> str:
-    common = frozenset.intersection(*(each.step.tables for each in ops))
-    return _and(sorted(common or ops[0].step.tables))
+    common = frozenset.intersection(*(each.tables for each in ops))
+    return _and(sorted(common or ops[0].tables))
 
 
 def _and(names: list[str]) -> str:

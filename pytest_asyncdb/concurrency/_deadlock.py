@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_asyncdb.concurrency._anomaly import values_of
 from pytest_asyncdb.concurrency._shorten import shortened
+from pytest_asyncdb.concurrency._touching import values_of
 from pytest_asyncdb.concurrency._trace import Kind
 
 if TYPE_CHECKING:

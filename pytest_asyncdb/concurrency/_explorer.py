@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 from pytest_asyncdb.concurrency._actor import check_actors
 from pytest_asyncdb.concurrency._again import compare, shorten
@@ -83,7 +83,7 @@ class Explorer:
         self,
         actors: Mapping[str, Function] | None = None,
         /,
-        *,
+        *others: Never,
         invariant: Any = None,
         strategy: str = "dfs",
         preemption_bound: int | None = 2,
@@ -134,14 +134,14 @@ class Explorer:
             self_check=self_check,
             patience=patience,
         )
-        return await self._explore(check_actors(actors, named), options)
+        return await self._explore(check_actors(actors, named, others), options)
 
     async def replay(
         self,
         schedule: str,
         actors: Mapping[str, Function] | None = None,
         /,
-        *,
+        *others: Never,
         invariant: Any = None,
         isolation: str | None = None,
         volatile: Sequence[str] = (),
@@ -155,7 +155,7 @@ class Explorer:
         A number follows where an actor has several connections ("A2"). Everything else
         is as with `explore`; raises `ExplorationRefused` for what is no schedule.
         """
-        functions = check_actors(actors, named)
+        functions = check_actors(actors, named, others)
         steps = None
         if isinstance(schedule, str):
             steps = read_schedule(schedule, len(functions))
@@ -173,12 +173,19 @@ class Explorer:
         return await self._explore(functions, options)
 
     async def explore_pairs(
-        self, functions: Sequence[Function], /, *, check: bool = True, **options: Any
+        self,
+        functions: Sequence[Function],
+        /,
+        *others: Never,
+        check: bool = True,
+        **options: Any,
     ) -> Pairs:
         """Explore every function against every other one, and against itself.
 
         `options` are those of `explore`. Raises `AnomalyFound` with the whole table.
         """
+        if others:
+            raise ExplorationRefused.no_list((functions, *others))
         named = check_actors(name_functions(functions), {})
         found = {}
         for first, second in itertools.combinations_with_replacement(named, 2):
@@ -285,8 +292,9 @@ class Explorer:
         anomaly = result.anomaly
         if anomaly is not None:
             if anomaly.is_read and options.check:
-                text = f"{anomaly} (schedule {anomaly.schedule})\n{result.diagram()}"
-                warnings.warn(text, ReadAnomaly, stacklevel=5)
+                lines = [f"{anomaly} (schedule {anomaly.schedule})", result.diagram()]
+                lines += [f"what helps: {remedy}" for remedy in anomaly.remedies]
+                warnings.warn("\n".join(lines), ReadAnomaly, stacklevel=5)
             return
         if result.complete or result.strategy != "dfs":
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_asyncdb.concurrency._search import DepthFirst
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pytest_asyncdb.concurrency._search import Strategy
 
-__all__ = ["Options"]
+__all__ = ["OPTIONS", "Options"]
 
 _STRATEGIES: Final = ("dfs", "random", "pct")
 _LEVELS: Final = (
@@ -77,3 +77,7 @@ class Options:
         if self.strategy == "pct":
             return Priorities(self.seed)
         return DepthFirst(self.preemption_bound)
+
+
+OPTIONS: Final = tuple(each.name for each in fields(Options) if each.repr)
+"""What `explore()` can be told, by name."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy.exc import ArgumentError
@@ -110,6 +111,7 @@ class Lanes:
 
     async def _open(self) -> None:
         self._probe = probe = await open_probe(await self._observe())
+        self.trace.row_locks = not probe.foretells
         for lane in self._lanes:
             connection = await self._connect()
             session = LaneSession(
@@ -148,7 +150,7 @@ class Lanes:
         taken = len(self.trace.steps)
         await self._end()
         if error is not None:
-            shown = Trace(self.trace.actors, self.trace.steps[:taken])
+            shown = replace(self.trace, steps=self.trace.steps[:taken])
             error.add_note(diagram(shown))
             if self._failed is not None:
                 self._failed(shown)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 from pytest_asyncdb.concurrency._explorer import Explorer
 
@@ -21,6 +21,7 @@ async def explore(
     engine: AsyncEngine,
     actors: Mapping[str, Function] | None = None,
     /,
+    *others: Never,
     **given: Any,
 ) -> Result:
     """Try interleavings of async functions on the database of `engine`.
@@ -28,7 +29,7 @@ async def explore(
     Arguments, results and errors are those of `Explorer.explore`. The engine's own
     pool must have room for two connections besides those of the actors.
     """
-    return await Explorer(engine).explore(actors, **given)
+    return await Explorer(engine).explore(actors, *others, **given)
 
 
 async def replay(
@@ -36,10 +37,11 @@ async def replay(
     schedule: str,
     actors: Mapping[str, Function] | None = None,
     /,
+    *others: Never,
     **given: Any,
 ) -> Result:
     """Run one schedule of async functions on the database of `engine`.
 
     Arguments, results and errors are those of `Explorer.replay`.
     """
-    return await Explorer(engine).replay(schedule, actors, **given)
+    return await Explorer(engine).replay(schedule, actors, *others, **given)

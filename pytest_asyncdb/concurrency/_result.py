@@ -23,7 +23,8 @@ class Anomaly:
 
     `name` is the field's word for it, such as "lost update"; `schedule` replays it.
     `is_read`: what was written is right, but an actor was told what no serial order of
-    the actors tells. `number` counts the schedules tried until then.
+    the actors tells. `number` counts the schedules tried until then. `remedies` are
+    what helps where the diagram does not say it.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Anomaly:
     number: int
     is_read: bool = False
     error: BaseException | None = None
+    remedies: Sequence[str] = ()
 
     @property
     def schedule(self) -> str:
@@ -145,4 +147,4 @@ class Result:
                 *(f"  {line}" for line in self.report()),
             ]
         )
-        return AnomalyFound.of(self, text)
+        return AnomalyFound.of(self, text, remedies=self.anomaly.remedies)

@@ -137,6 +137,8 @@ class Schedule(Waiting):
         for actor in self.actors:
             if isinstance(actor.error, ExplorationRefused):
                 raise actor.error
+            for session in actor.refused_by:
+                self.began(actor.number, session)
             self.trace.endings[actor.name] = _ending(actor)
 
 

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from pytest_asyncdb.concurrency._anomaly import anomaly
 from pytest_asyncdb.concurrency._oracles import Ended
 from pytest_asyncdb.concurrency._outcome import Ending, Terms
+from pytest_asyncdb.concurrency._remedies import general_remedy
 from pytest_asyncdb.concurrency._result import Anomaly, Result
 from pytest_asyncdb.concurrency._schedule import Schedule
 from pytest_asyncdb.concurrency._serial import Agreement, SerialOrders
 from pytest_asyncdb.concurrency._stops import Tally
+from pytest_asyncdb.concurrency._swallowed import met, swallowed
 from pytest_asyncdb.concurrency._values import leaves
 from pytest_asyncdb.concurrency._walks import Given
 from pytest_asyncdb.errors import ExplorationRefused
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from pytest_asyncdb.concurrency._search import Strategy
     from pytest_asyncdb.concurrency._start import Start
     from pytest_asyncdb.concurrency._stops import Ground
+    from pytest_asyncdb.concurrency._swallowed import Met
 
 __all__ = ["Judges", "Limits", "Search"]
 
@@ -75,6 +78,10 @@ class Search:
         self._judges = judges
         self._slot = slot
         self._errors: dict[str, BaseException | None] = {}
+        self._met: set[Met] = set()
+        """Errors of the database that actors meet in serial orders."""
+        self._silent = list(functions)
+        """Actors that have sent no statement in any schedule."""
         self._serial = SerialOrders(list(functions), self.terms, self._run_serial)
 
     async def run(
@@ -88,7 +95,7 @@ class Search:
             result.last = schedule.trace
             found[self.terms.summary(ending)] += 1
             result.deadlocks += _has_deadlock(schedule)
-            self._note_errors(schedule)
+            self._note(schedule)
             result.anomaly = _graver(result.anomaly, anomaly)
             if stops and anomaly is not None and not anomaly.is_read:
                 break
@@ -96,15 +103,34 @@ class Search:
             result.complete = strategy.complete
         self._tell(result, strategy, found)
         self._look_for_success(result)
+        self._look_for_silence(result)
         result.seconds += time.monotonic() - began
         return result
 
-    def _note_errors(self, schedule: Schedule) -> None:
+    def _note(self, schedule: Schedule) -> None:
+        sent = {step.actor for step in schedule.trace.steps}
+        self._silent = [name for name in self._silent if name not in sent]
         for each in schedule.actors:
             if each.error is None:
                 self._errors[each.name] = None
             else:
                 self._errors.setdefault(each.name, each.error)
+
+    def _look_for_silence(self, result: Result) -> None:
+        """A search without statements has found nothing, which is not "no anomaly"."""
+        is_wrong = result.anomaly is not None and not result.anomaly.is_read
+        if result.last is None or is_wrong:
+            return
+        if len(self._silent) == len(self._functions):
+            failed = {
+                name: repr(error) for name, error in self._errors.items() if error
+            }
+            endings = {**result.last.endings, **failed}
+            raise ExplorationRefused.silence(endings, sorted(self.tally.unseen))
+        result.notes = [
+            *result.notes,
+            *(f"{name} sent no statement" for name in self._silent),
+        ]
 
     def _look_for_success(self, result: Result) -> None:
         """An actor that always fails is explored in vain, which nobody may overlook."""
@@ -199,6 +225,7 @@ class Search:
         functions = {name: self._functions[name] for name in order}
         schedule = Schedule(self._ground, functions, Given(()), self.tally)
         ending, _ = await self._play(schedule, serially=True)
+        self._met |= met(schedule.trace)
         return ending
 
     # ---------------------------------------------------------------------- verdicts
@@ -238,16 +265,20 @@ class Search:
         agreement: Agreement | None,
         number: int,
     ) -> Anomaly | None:
+        if agreement not in {Agreement.NONE, Agreement.ROWS}:
+            return None
+        is_read, trace = agreement is Agreement.ROWS, schedule.trace
         names = " and ".join(ended.results) or "nobody"
-        if agreement is Agreement.NONE:
-            text = f"{names} succeeded, and no serial order of them leaves these rows"
-            name = _pattern(schedule, "unserializable outcome")
-            return Anomaly(name, text, schedule.trace, number)
-        if agreement is Agreement.ROWS:
+        name = "read skew" if is_read else "unserializable outcome"
+        text = f"{names} succeeded, and no serial order of them leaves these rows"
+        if is_read:
             text = f"{names} got results that no serial order of them gives"
-            name = _pattern(schedule, "read skew")
-            return Anomaly(name, text, schedule.trace, number, is_read=True)
-        return None
+        pattern, remedies = _pattern(schedule, name), []
+        if pattern == name:
+            reason = swallowed(trace, ended.results, self._met)
+            text = "; ".join(filter(None, (text, reason)))
+            remedies = [general_remedy(row_locks=trace.row_locks)]
+        return Anomaly(pattern, text, trace, number, is_read=is_read, remedies=remedies)
 
     def _ended(self, schedule: Schedule, agreement: Agreement | None) -> Ended:
         return Ended(

@@ -64,7 +64,7 @@ class Stops:
         functions: Mapping[str, Function],
         tally: Tally,
     ) -> None:
-        self.trace = Trace(tuple(functions))
+        self.trace = Trace(tuple(functions), row_locks=not ground.rules.is_file)
         self.actors = [
             Actor(number, name, fn)
             for number, (name, fn) in enumerate(functions.items())

@@ -47,10 +47,12 @@ class Trace:
     """One schedule: its steps in the order in which they were let go.
 
     `endings` says of each actor how it ended: its result's repr, or its error.
-    `schedule` is the string that replays it, one letter a step.
+    `schedule` is the string that replays it, one letter a step. `row_locks` says
+    whether the database has locks of single rows.
     """
 
     actors: tuple[str, ...]
     steps: list[Step] = field(default_factory=list)
     endings: dict[str, str] = field(default_factory=dict)
     schedule: str = ""
+    row_locks: bool = True

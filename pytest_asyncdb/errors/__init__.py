@@ -95,7 +95,11 @@ from pytest_asyncdb.errors._statements import (
     SchemaProblems,
     StatementsRefused,
 )
-from pytest_asyncdb.errors._strategies import PropertyFailed, StrategyRefused
+from pytest_asyncdb.errors._strategies import (
+    BackendsDiffer,
+    PropertyFailed,
+    StrategyRefused,
+)
 
 __all__ = [
     "ActorStuck",
@@ -103,6 +107,7 @@ __all__ = [
     "AnomalyFound",
     "AsyncDBError",
     "AsyncDBWarning",
+    "BackendsDiffer",
     "BudgetExceeded",
     "CacheRefused",
     "CheckFailed",

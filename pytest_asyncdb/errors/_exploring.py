@@ -34,11 +34,11 @@ class ExplorationRefused(AsyncDBError):
         )
 
     @classmethod
-    def no_mapping(cls, given: object) -> Self:
-        """The positional argument is not a mapping."""
+    def no_names(cls, given: Sequence[object]) -> Self:
+        """Actors have no names, or those of several mappings."""
         return cls(
-            f"{given!r} is no mapping of names to actors",
-            remedies=["name the actors: explore(a=fn, b=fn), or explore({'a': fn})"],
+            "actors are keywords: explore(a=f, b=g), or one mapping",
+            tried=[f"given: {each!r}" for each in given],
         )
 
     @classmethod
@@ -82,6 +82,14 @@ class ExplorationRefused(AsyncDBError):
         )
 
     @classmethod
+    def not_awaited(cls, name: str) -> Self:
+        """The test has ended, and its search has not begun."""
+        return cls(
+            f"{name} was called and never awaited",
+            remedies=[f"write `await db_concurrency.{name}(...)`"],
+        )
+
+    @classmethod
     def count(cls, count: int, most: int) -> Self:
         """There are too few actors, or too many."""
         return cls(
@@ -96,7 +104,8 @@ class ExplorationRefused(AsyncDBError):
             f"the actors {first} and {second} share one session",
             tried=["requests never do: a session serves one task only"],
             remedies=[
-                "let each actor open its own: `async with db_sessionmaker() as session`"
+                "give each its own session, from db_sessionmaker",
+                "open it in the actor: `async with db_sessionmaker() as session`",
             ],
         )
 
@@ -116,6 +125,21 @@ class ExplorationRefused(AsyncDBError):
             "no actor succeeds in any schedule, not even by itself",
             tried=[f"{name}: {error!r}" for name, error in errors.items()],
             remedies=["run each actor by itself, and give it the rows that it needs"],
+        )
+
+    @classmethod
+    def silence(cls, endings: Mapping[str, str], elsewhere: Sequence[str]) -> Self:
+        """In no schedule has any actor asked the database for anything."""
+        return cls(
+            "no actor sent a statement, so there was nothing to explore",
+            tried=[
+                *(f"{name} ended: {ending}" for name, ending in endings.items()),
+                *(f"sent elsewhere: {sql}" for sql in elsewhere),
+            ],
+            remedies=[
+                "look at how each one ended: a path or an argument may be wrong",
+                "let the code under test use the database of the test",
+            ],
         )
 
     @classmethod

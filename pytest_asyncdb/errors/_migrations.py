@@ -134,7 +134,10 @@ class RedirectRefused(MigrationError):
         """The engine speaks to another product."""
         return cls(
             f"env.py connects to {dialect}, but the test database is {product}",
-            remedies=[f"run with --asyncdb={dialect}"],
+            remedies=[
+                f"run with --asyncdb={dialect}",
+                "or let it read its URL from a variable, which asyncdb_env names",
+            ],
         )
 
 

@@ -238,6 +238,17 @@ class MarkRefused(AsyncDBError):
         )
 
     @classmethod
+    def race_option(
+        cls, test: str, name: str, near: Sequence[str], known: Sequence[str]
+    ) -> Self:
+        """A mark `asyncdb_race` names an option that `explore` does not have."""
+        meant = f", did you mean {near[0]!r}?" if near else ""
+        return cls(
+            f"{test}: @pytest.mark.asyncdb_race: there is no option {name!r}{meant}",
+            remedies=[f"there are: {', '.join(known)}"],
+        )
+
+    @classmethod
     def late(cls, test: str) -> Self:
         """The fixture was asked for when the test's sandbox was open already."""
         return cls(

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Self
 
-__all__ = ["PropertyFailed", "StrategyRefused"]
+__all__ = ["BackendsDiffer", "PropertyFailed", "StrategyRefused"]
 
 
 class StrategyRefused(AsyncDBError):
@@ -102,6 +102,91 @@ class StrategyRefused(AsyncDBError):
         return cls(
             f"{value!r} is no object of a mapped class, so it cannot be written",
             remedies=["give an object of from_model(), or a list of them"],
+        )
+
+    @classmethod
+    def no_schema(cls) -> Self:
+        """`compare_backends` was called where no test of ours runs."""
+        return cls(
+            "compare_backends has no schema: no test runs that uses our fixtures",
+            remedies=["let the test ask for a fixture of ours, such as db_session"],
+        )
+
+    @classmethod
+    def too_few(cls, words: object) -> Self:
+        """There is nothing to compare with."""
+        return cls(
+            f"compare_backends needs two different words, on={words!r} is none such",
+            remedies=['give words as for --asyncdb: on=("sqlite", "postgresql")'],
+        )
+
+    @classmethod
+    def not_a_coroutine_function(cls, value: object) -> Self:
+        """`compare_backends` was given something else."""
+        return cls(
+            f"{value!r} is no coroutine function that compare_backends can call",
+            remedies=[
+                "give the function itself: async def fn(session: AsyncSession) -> ..."
+            ],
+        )
+
+    @classmethod
+    def own_engine(cls, engine: str) -> Self:
+        """What is compared is not on the database that it is compared on."""
+        return cls(
+            f"the function that is compared sends a statement to {engine}",
+            remedies=[
+                (
+                    "let it use the session that it is given: an engine of its own"
+                    " leads to the test's database, whatever it is compared on"
+                )
+            ],
+        )
+
+    @classmethod
+    def written(cls, row: object) -> Self:
+        """A row for several databases is already one of a session's."""
+        return cls(
+            f"{row!r} belongs to a session or has been written",
+            remedies=[
+                "give rows that are new: User(name=...), or what from_model() draws",
+                "let rows that are always there be written by asyncdb_seed",
+            ],
+        )
+
+    @classmethod
+    def incomparable(cls, value: object) -> Self:
+        """No two objects of this type are ever equal."""
+        return cls(
+            f"{value!r} cannot be compared: it is equal to itself only",
+            remedies=[
+                "return what it holds: result.all(), result.scalars().all()",
+                "return values, rows, mapped objects or dataclasses, or lists of them",
+            ],
+        )
+
+
+class BackendsDiffer(AsyncDBError, AssertionError):
+    """A function does not give the same on databases of several products."""
+
+    @classmethod
+    def between(
+        cls,
+        name: str,
+        outcomes: Mapping[str, str],
+        first: str,
+        *,
+        reordered: bool,
+    ) -> Self:
+        """What came of it, by database, and where the first difference is."""
+        order = "only the order differs: order_by() what is unique, and x.is_(None) in"
+        return cls(
+            f"{name} does not give the same on {', '.join(outcomes)}",
+            tried=[
+                *(f"{where}: {said}" for where, said in outcomes.items()),
+                *([f"the first difference: {first}"] if first else []),
+            ],
+            remedies=[f"{order} front of an x that may be NULL"] if reordered else [],
         )
 
 

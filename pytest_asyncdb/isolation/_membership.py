@@ -6,7 +6,7 @@ import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pytest_asyncdb.backends import get_backend
+from pytest_asyncdb.backends import APART, get_backend
 from pytest_asyncdb.errors import EngineRefused, TransactionControlRefused
 from pytest_asyncdb.isolation._member import Member
 from pytest_asyncdb.isolation._places import engine_name
@@ -107,6 +107,8 @@ class Membership:
         return self._members[engine]
 
     def _admit(self, engine: Engine) -> Member | None:
+        if APART in engine.get_execution_options():
+            return None
         answer = self.joins(engine) if self.joins is not None else None
         if answer is False or _identity(engine.url) in self._strangers:
             return None

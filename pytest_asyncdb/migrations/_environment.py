@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
+from sqlalchemy.util import greenlet_spawn
 
 from pytest_asyncdb.errors import (
     AsyncDBError,
@@ -22,6 +24,7 @@ from pytest_asyncdb.errors import (
     HistoryRefused,
     RevisionFailed,
 )
+from pytest_asyncdb.migrations._lent import lent
 from pytest_asyncdb.migrations._redirect import current, redirected
 from pytest_asyncdb.migrations._watch import PATIENCE, hung
 
@@ -81,7 +84,7 @@ def execute(
         if each_alone:
             _commit_each(environment)
         with _plain(), environment, _told(script):
-            _run_env(config, script, url)
+            _run_env(config, script, url, lambda: run.began)
         if not run.began:
             raise EnvironmentFailed.idle(script.env_py_location)
 
@@ -97,18 +100,27 @@ class _Wanted(KeyError):
     """An attribute that nobody has set."""
 
 
-def _run_env(config: Config, script: ScriptDirectory, url: URL) -> None:
+def _run_env(
+    config: Config, script: ScriptDirectory, url: URL, began: Callable[[], bool]
+) -> None:
     """Run env.py; one that wants `attributes["connection"]` gets one, and runs again.
 
-    Most connect by themselves where there is none, which tests more of them.
+    Most connect by themselves where there is none, which tests more of them. Where the
+    URL is lent, so does one whose engine is sync: in a greenlet, as it is of an async
+    driver's.
     """
     config.attributes = _Attributes(config.attributes)
-    try:
-        script.run_env()
-    except _Wanted as error:
-        if error.args != ("connection",):
-            raise
-        asyncio.run(_run_with_connection(config, script, url))
+    with lent(config, url) as is_lent:
+        try:
+            script.run_env()
+        except _Wanted as error:
+            if error.args != ("connection",):
+                raise
+            asyncio.run(_run_with_connection(config, script, url))
+        except MissingGreenlet:
+            if began() or not is_lent:
+                raise
+            asyncio.run(greenlet_spawn(script.run_env))
 
 
 async def _run_with_connection(
@@ -147,7 +159,7 @@ def render_sql(config: Config, *, url: URL, revisions: str = "heads") -> str:
             output_buffer=buffer,
         )
         with _plain(), environment, _told(script):
-            script.run_env()
+            _run_env(config, script, url, lambda: buffer.tell() > 0)
     return buffer.getvalue()
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_asyncdb.migrations._prepared import rows
 from pytest_asyncdb.migrations._schema import Schema
 
 if TYPE_CHECKING:
@@ -384,17 +385,11 @@ def read(connection: Connection, ignore: Collection[str]) -> Schema:
     each connection, and again where somebody has discarded it; compiling all of it
     would take a thousand times as long as running it.
     """
-    is_prepared, *_ = _execute(connection, _READY)[0]
+    is_prepared, *_ = rows(connection, _READY)[0]
     if not is_prepared:
-        _execute(connection, f"PREPARE {_PREPARED} AS {_QUERY}")
-    rows = _execute(connection, f"EXECUTE {_PREPARED}")
-    return Schema("postgresql", _objects(rows, ignore))
-
-
-def _execute(connection: Connection, sql: str) -> Sequence[Any]:
-    """Rows of a statement in which a % is a %; the connection stays as it is."""
-    done = connection.exec_driver_sql(sql, None, {"no_parameters": True})
-    return done.all() if done.returns_rows else []
+        rows(connection, f"PREPARE {_PREPARED} AS {_QUERY}")
+    found = rows(connection, f"EXECUTE {_PREPARED}")
+    return Schema("postgresql", _objects(found, ignore))
 
 
 def _objects(rows: Sequence[Any], ignore: Collection[str]) -> Objects:
@@ -418,4 +413,4 @@ def _is_ignored(name: str, properties: dict[str, str], ignore: Collection[str]) 
 
 def cluster(connection: Connection) -> frozenset[str]:
     """Roles and tablespaces, which belong to no database."""
-    return frozenset(name for (name,) in _execute(connection, _CLUSTER))
+    return frozenset(name for (name,) in rows(connection, _CLUSTER))

@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.pool import NullPool
+from sqlalchemy.util.concurrency import in_greenlet
 
 from pytest_asyncdb.backends import get_backend
 from pytest_asyncdb.errors import RedirectRefused
@@ -191,5 +193,8 @@ def _do_connect(
     if redirect is None:
         return None
     redirect.check(dialect)
+    if dialect.is_async and not in_greenlet():
+        message = f"a sync engine connects through {dialect.driver}, which is async"
+        raise MissingGreenlet(message)
     arguments, ours = redirect.arguments(dialect, parameters)
     return dialect.connect(*arguments, **ours)

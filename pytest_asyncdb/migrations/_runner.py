@@ -55,6 +55,10 @@ T = TypeVar("T")
 _LINES: Final = 40
 """So much of generated code is shown."""
 _WORDS: Final = ("head", "heads", "base")
+_NO_RESULT: Final = (
+    "offline no statement has a result: a revision that reads may ask"
+    " context.is_offline_mode() first"
+)
 
 
 class Runner:
@@ -377,7 +381,7 @@ class Runner:
         except RevisionFailed as error:
             if "live database connection" in str(error):
                 raise SkipTest(error.cause) from error
-            return [str(error)]
+            return [str(error), *([_NO_RESULT] if "'NoneType'" in error.cause else [])]
         self.reset()
         self._used = True
         try:

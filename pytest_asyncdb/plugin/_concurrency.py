@@ -45,6 +45,7 @@ def db_concurrency(
     sessions = isolation_of(request, _asyncdb_database).sessionmaker
     with offering(explorer=given, sessionmaker=sessions):
         yield given
+    given.close()
 
 
 def concurrency_of(

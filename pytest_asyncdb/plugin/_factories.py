@@ -15,13 +15,15 @@ from pytest_asyncdb.factories._running import begin_test, running_test
 from pytest_asyncdb.plugin._suite import suite_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Mapping
+    from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from pytest_asyncdb.factories._registration import Registration
     from pytest_asyncdb.isolation import Isolation
+    from pytest_asyncdb.plugin._databases import WorkerDatabase
+    from pytest_asyncdb.strategies._running import Counterpart
 
 __all__ = [
     "begin",
@@ -69,6 +71,13 @@ class _Host:
         from pytest_asyncdb.plugin._hypothesis import Examples
 
         return Examples(self._request.node, self._isolation).one()
+
+    def counterparts(self, words: Sequence[str]) -> Sequence[Counterpart]:
+        """Databases of other products, with the run's schema and seed."""
+        from pytest_asyncdb.plugin._counterparts import counterparts_of
+
+        worker: WorkerDatabase = self._request.getfixturevalue(_DATABASE)
+        return counterparts_of(self._request.config).named(words, worker)
 
 
 def running_name(config: pytest.Config) -> str:

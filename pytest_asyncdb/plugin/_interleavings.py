@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pytest_asyncdb.concurrency import Explorer, Lanes
+from pytest_asyncdb.errors import ExplorationRefused
 from pytest_asyncdb.isolation._ferry import FerriedConnection
 from pytest_asyncdb.plugin._statements import unrecorded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from sqlalchemy import Connection
 
@@ -20,6 +23,22 @@ if TYPE_CHECKING:
     from pytest_asyncdb.isolation import Isolation
 
 __all__ = ["Concurrency"]
+
+F = TypeVar("F", bound="Callable[..., Coroutine[Any, Any, Any]]")
+
+
+def _kept(method: F) -> F:
+    """The same method, whose coroutines are kept until the end of the test."""
+
+    @functools.wraps(method)
+    def call(
+        self: Concurrency, *args: object, **options: object
+    ) -> Coroutine[Any, Any, Any]:
+        search = method(self, *args, **options)
+        self._searches.append((method.__name__, search))
+        return search
+
+    return cast("F", call)
 
 
 class Concurrency(Explorer):
@@ -40,6 +59,21 @@ class Concurrency(Explorer):
         )
         self._isolation = isolation
         self._draw = draw
+        self._searches: list[tuple[str, Coroutine[Any, Any, Any]]] = []
+
+    explore = _kept(Explorer.explore)
+    replay = _kept(Explorer.replay)
+    explore_pairs = _kept(Explorer.explore_pairs)
+
+    def close(self) -> None:
+        """Raise `ExplorationRefused` where a search was asked for and never begun."""
+        idle = []
+        for name, search in self._searches:
+            if inspect.getcoroutinestate(search) == inspect.CORO_CREATED:
+                search.close()
+                idle.append(name)
+        if idle:
+            raise ExplorationRefused.not_awaited(idle[0])
 
     async def _prepare(self) -> None:
         await self._isolation.publish()

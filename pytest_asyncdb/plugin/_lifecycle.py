@@ -85,7 +85,7 @@ def _begin(suite: Suite, item: pytest.Item, database: WorkerDatabase) -> None:
     if obstacle is not None:
         pytest.skip(obstacle)
     check_loop(item)
-    suite.point_variables(database)
+    suite.point_variables(database.run)
     real = REAL in getattr(item, "fixturenames", ())
     mode = audited_mode(item) or request.mode(suite.settings.isolation, real=real)
     item.stash[_MODE] = mode

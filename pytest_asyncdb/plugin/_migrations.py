@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -93,9 +92,7 @@ class Migrations:
         """On a server of its own: what migrations do to roles is nobody else's."""
         from pytest_asyncdb.provisioning import Run
 
-        settings, target = worker.settings, worker.target
-        if target.product == "sqlite":
-            target = replace(target, source="file", url=None)
+        settings, target = worker.settings, worker.target.outside_of_memory()
         run = Run(
             target.with_driver(worker.run.driver),
             keep=settings.keep,
@@ -148,7 +145,7 @@ def db_migrations(
     The run's database is not made for it: migrations that build it may be broken.
     """
     __tracebackhide__ = True
-    suite_of(pytestconfig).point_variables(_asyncdb_target)
+    suite_of(pytestconfig).point_variables(_asyncdb_target.run)
     made = migrations_of(pytestconfig)
     return made.runner(asyncdb_alembic_config, _asyncdb_target)
 

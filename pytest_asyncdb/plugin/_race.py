@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import functools
 import inspect
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +13,7 @@ import pytest
 from pytest_asyncdb.plugin._concurrency import concurrency_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pytest_asyncdb.plugin._databases import WorkerDatabase
     from pytest_asyncdb.plugin._interleavings import Concurrency
@@ -45,6 +46,18 @@ def check(test: str, function: object, mark: pytest.Mark) -> None:
     actors = mark.kwargs.get("actors", _LEAST)
     if mark.args or not isinstance(actors, int) or actors < _LEAST:
         raise MarkRefused.race(test, "it takes actors=2 or more, and options")
+    _check_options(test, mark.kwargs)
+
+
+def _check_options(test: str, given: Iterable[str]) -> None:
+    from pytest_asyncdb.concurrency._exploring import OPTIONS
+    from pytest_asyncdb.errors import MarkRefused
+
+    known = "actors", *OPTIONS
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            raise MarkRefused.race_option(test, name, near, known)
 
 
 @contextlib.contextmanager

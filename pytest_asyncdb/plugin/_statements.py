@@ -54,6 +54,7 @@ def new_recorder(isolation: Isolation) -> Recorder:
 
     from pytest_asyncdb.isolation._connection import SandboxConnection
     from pytest_asyncdb.isolation._ferry import FerriedConnection
+    from pytest_asyncdb.provisioning import is_unguarded
     from pytest_asyncdb.statements import Recorder
     from pytest_asyncdb.statements._listeners import everywhere
 
@@ -61,7 +62,7 @@ def new_recorder(isolation: Isolation) -> Recorder:
     kinds = (SandboxConnection, FerriedConnection)
 
     def is_isolated(connection: Connection) -> bool | None:
-        if _process.silence:
+        if _process.silence or is_unguarded():  # databases are made while tests run
             return None
         return isinstance(connection.connection.dbapi_connection, kinds)
 

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from pytest_asyncdb.plugin._databases import Databases, WorkerDatabase
+    from pytest_asyncdb.plugin._databases import Databases
     from pytest_asyncdb.plugin._environment import Variables
     from pytest_asyncdb.plugin._forgotten import Forgotten
     from pytest_asyncdb.plugin._unrequested import Watch
+    from pytest_asyncdb.provisioning import Run
     from pytest_asyncdb.settings import Settings
 
 __all__ = ["OVERRIDES", "Suite", "suite_of", "usage_errors"]
@@ -190,12 +191,12 @@ class Suite:
         self._settings = with_preferred_drivers(settings)
         self._variables = Variables(settings.env)
         self._config.add_cleanup(self._variables.restore)
-        self.point_variables(self.databases[0])
+        self.point_variables(self.databases[0].run)
 
-    def point_variables(self, database: WorkerDatabase) -> None:
-        """Let the variables, if the project names any, lead to `database`."""
+    def point_variables(self, run: Run) -> None:
+        """Let the variables, if the project names any, lead to the run's database."""
         if self._variables is not None:
-            self._variables.put(database.run.url)
+            self._variables.put(run.url)
 
     # ----------------------------------------------------------------------- the end
     def finish(self) -> None:

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 from pytest_asyncdb.errors import CloneRefused, WrongSource
 from pytest_asyncdb.provisioning._failure import Translated, shown, unreachable
+from pytest_asyncdb.provisioning._template import plain_engine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
+    from typing import Any
 
     from sqlalchemy import URL
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
     from pytest_asyncdb.backends import Backend
 
@@ -41,6 +44,7 @@ class Database:
     cloning: Callable[[], Database] | None = field(default=None, repr=False)
     dropping: Callable[[], None] | None = field(default=None, repr=False)
     keeping: Callable[[], None] | None = field(default=None, repr=False)
+    preparing: Callable[[AsyncEngine], None] | None = field(default=None, repr=False)
     worn: bool = field(default=False, repr=False)
     """Whether sandboxes have drawn from its sequences, which no rollback undoes."""
 
@@ -60,6 +64,10 @@ class Database:
         `ServerUnreachable`, which names the server.
         """
         return Translated(lambda error: unreachable(error, self.url), stripped=True)
+
+    def engine(self, options: Mapping[str, Any]) -> AsyncEngine:
+        """An engine on it that keeps no connection, with the project's `options`."""
+        return plain_engine(self.url, options, self.preparing)
 
     def open_sqlite(
         self, kind: type[sqlite3.Connection] = sqlite3.Connection

@@ -15,7 +15,11 @@ from pytest_asyncdb.backends import get_backend
 from pytest_asyncdb.provisioning._database import Database
 from pytest_asyncdb.provisioning._naming import database_name
 from pytest_asyncdb.provisioning._source import Source
-from pytest_asyncdb.provisioning._sqlite_template import copy_into, ensure_template
+from pytest_asyncdb.provisioning._sqlite_template import (
+    copy_into,
+    ensure_template,
+    explicit_begin,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,6 +101,7 @@ def database_file(url: URL, template: Path) -> Database:
         remake=remake,
         cloning=clone,
         dropping=lambda: _remove(path),
+        preparing=explicit_begin,
     )
 
 

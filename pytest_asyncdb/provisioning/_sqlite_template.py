@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_asyncdb.provisioning._thread import LoopThread
     from pytest_asyncdb.typing import SchemaBuilder
 
-__all__ = ["copy_into", "ensure_template"]
+__all__ = ["copy_into", "ensure_template", "explicit_begin"]
 
 _NAME: Final = "template.sqlite"
 
@@ -44,7 +44,7 @@ def ensure_template(
             try:
                 thread.run(
                     lambda: build_template(
-                        url, build, options=options, prepare=_explicit_begin
+                        url, build, options=options, prepare=explicit_begin
                     )
                 )
                 _only_file(scratch)
@@ -66,7 +66,7 @@ def _only_file(scratch: Path) -> None:
         connection.execute("PRAGMA journal_mode=DELETE")
 
 
-def _explicit_begin(engine: AsyncEngine) -> None:
+def explicit_begin(engine: AsyncEngine) -> None:
     """Transactions that hold DDL too, which Python's sqlite3 does not do by itself."""
     event.listen(engine.sync_engine, "connect", _on_connect)
     event.listen(engine.sync_engine, "begin", _on_begin)

@@ -10,7 +10,7 @@ from filelock import Timeout
 from pytest_asyncdb.errors import RunEnded
 from pytest_asyncdb.provisioning._container import remove_container
 from pytest_asyncdb.provisioning._naming import is_alive
-from pytest_asyncdb.provisioning._place import leftovers
+from pytest_asyncdb.provisioning._place import bases, leftovers
 from pytest_asyncdb.provisioning._server import stop_server
 
 if TYPE_CHECKING:
@@ -25,9 +25,14 @@ def sweep(*, kept: bool = False, older_than: float = math.inf) -> list[str]:
     Returns the removed directories. Left alone: runs of other users, what another
     process sweeps, unless `kept` says otherwise what the user asked to keep, and runs
     whose owner may live (in another container, say) unless they began so many seconds
-    ago.
+    ago. What was kept is looked for only where a run of now would be.
     """
-    found = (place for place in leftovers() if kept or not place.kept)
+    here = next(bases())
+    found = (
+        place
+        for place in leftovers()
+        if not place.kept or (kept and place.directory.parent == here)
+    )
     return [str(place.directory) for place in found if _swept(place, older_than)]
 
 

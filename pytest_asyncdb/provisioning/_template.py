@@ -63,9 +63,7 @@ async def build_template(
     that of `url`, nothing is built. Raises `TemplateBuildFailed` with the original as
     its cause; an error of this package's own is left as it is.
     """
-    engine = create_async_engine(url, poolclass=NullPool, **_usable(options))
-    if prepare is not None:
-        prepare(engine)
+    engine = plain_engine(url, options, prepare)
     try:
         with Translated(partial(TemplateBuildFailed.of, url.get_backend_name())):
             async with engine.begin() as connection:
@@ -74,6 +72,18 @@ async def build_template(
                 await build(connection)
     finally:
         await engine.dispose()
+
+
+def plain_engine(
+    url: URL,
+    options: Mapping[str, Any],
+    prepare: Callable[[AsyncEngine], None] | None,
+) -> AsyncEngine:
+    """An engine without a pool, with what of `options` is for any database."""
+    engine = create_async_engine(url, poolclass=NullPool, **_usable(options))
+    if prepare is not None:
+        prepare(engine)
+    return engine
 
 
 async def _check(connection: AsyncConnection, current: str, wanted: str) -> None:

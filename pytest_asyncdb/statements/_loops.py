@@ -41,7 +41,7 @@ class Loop:
     objects: int
     """For how many different objects."""
     relationship: str | None
-    """Such as "User.posts"; None where the application wrote the query itself."""
+    """Such as "User.posts"; None for a query of the application's, or a refresh."""
     line: Line | None
     """Where the loop is."""
     loaded_at: Line | None
@@ -51,10 +51,12 @@ class Loop:
     def __str__(self) -> str:
         at = f" at {self.line}" if self.line is not None else ""
         where = f" loaded at {self.loaded_at}" if self.loaded_at is not None else ""
-        if self.relationship is None:
-            what = f"the query {self.statements[0].shape!r}"
-        else:
+        if self.relationship is not None:
             what = f"a lazy load of {self.relationship}"
+        elif self.statements[0].kind == "refresh":
+            what = "a refresh"
+        else:
+            what = f"the query {self.statements[0].shape!r}"
         return (
             f"{what}{at} for each of {self.objects} objects{where}\n"
             f"        {self.remedy}"
@@ -141,14 +143,25 @@ def _steps(origin: Origin) -> tuple[Any, ...]:
     return steps
 
 
-# ------------------------------------------------------- queries of the application's
+# ------------------------------------------- queries of the application's, refreshes
+_REMEDIES: Final = {
+    "application": (
+        "ask once for all of them, with .in_() of their keys or with a join"
+    ),
+    "refresh": (
+        "load them again by one query, with execution_options(populate_existing=True),"
+        " or let them not expire: expire_on_commit=False"
+    ),
+}
+
+
 def _queries(log: Sequence[Statement]) -> Iterator[Loop]:
     """One query from one line, each time with another key of what one query loaded."""
-    groups: defaultdict[tuple[str, Line], list[Statement]] = defaultdict(list)
+    groups: defaultdict[tuple[str, Line, str], list[Statement]] = defaultdict(list)
     for each in log:
-        if each.kind == "application" and not each.is_write and each.line is not None:
-            groups[each.sql, each.line].append(each)
-    for (_, line), statements in groups.items():
+        if each.kind in _REMEDIES and not each.is_write and each.line is not None:
+            groups[each.sql, each.line, each.kind].append(each)
+    for (_, line, kind), statements in groups.items():
         if len(statements) < _FEWEST_QUERIES:
             continue
         parent = _loader_of_keys(log, statements)
@@ -159,7 +172,7 @@ def _queries(log: Sequence[Statement]) -> Iterator[Loop]:
                 None,
                 line,
                 parent.line,
-                "ask once for all of them, with .in_() of their keys or with a join",
+                _REMEDIES[kind],
             )
 
 

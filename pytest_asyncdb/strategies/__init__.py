@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from pytest_asyncdb.strategies._backends import compare_backends as compare_backends
     from pytest_asyncdb.strategies._columns import (
         from_column as from_column,
         register_type as register_type,
@@ -36,6 +37,7 @@ _PLACES: Final = {
     "assert_no_orphans": "_properties",
     "assert_round_trip": "_properties",
     "assert_schema_round_trip": "_properties",
+    "compare_backends": "_backends",
     "db_persist": "_persist",
     "from_column": "_columns",
     "from_model": "_models",
@@ -50,6 +52,7 @@ __all__ = [
     "assert_round_trip",
     "assert_schema_round_trip",
     "awaited",
+    "compare_backends",
     "db_persist",
     "from_column",
     "from_model",

@@ -46,6 +46,9 @@ _ZONES: Final = st.sampled_from(
     [dt.UTC, dt.timezone(dt.timedelta(hours=5, minutes=30))]
 )
 _ITEMS: Final = 3
+_PATTERN: Final = 5
+_FULL: Final = 2_000
+"""So long a text is drawn to its full length, of a few letters over and over."""
 _LETTERS: Final = st.characters(codec="utf-8", exclude_characters="\x00")
 _SIGNS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     ">": operator.gt,
@@ -185,7 +188,13 @@ def _as_decimal(value: float) -> Decimal:
 def _texts(domain: Text) -> SearchStrategy[str]:
     if domain.longest is not None and domain.shortest > domain.longest:
         return st.nothing()
-    return st.text(_LETTERS, min_size=domain.shortest, max_size=domain.longest)
+    some = st.text(_LETTERS, min_size=domain.shortest, max_size=domain.longest)
+    longest = domain.longest
+    if longest is None or not _PATTERN < longest <= _FULL:
+        return some
+    # Of long texts Hypothesis draws few that are full, which is what databases cut.
+    pattern = st.text(_LETTERS, min_size=1, max_size=_PATTERN)
+    return some | pattern.map(lambda text: (text * longest)[:longest])
 
 
 def _documents() -> SearchStrategy[Any]:

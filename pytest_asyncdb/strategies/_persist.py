@@ -48,7 +48,7 @@ def refer(instance: object, references: Mapping[str, Reference]) -> None:
 
 
 def references_of(instance: object) -> Mapping[str, Reference]:
-    """The foreign keys that `db_persist` will fill in, by their attributes."""
+    """The foreign keys that `db_persist` is to fill in."""
     found: Mapping[str, Reference] = inspect(instance).info.get(_REFERENCES, {})
     return found
 

@@ -11,6 +11,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import SAWarning, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
+from pytest_asyncdb.backends import APART
 from pytest_asyncdb.errors import StrategyRefused, ValueUnknown
 from pytest_asyncdb.values import Grid, domain_of, passing, text_of
 
@@ -53,7 +54,9 @@ class RowChecks:
         self._checks = [(check, sorted(names)) for check, names in checks if names]
         self._columns = columns
         self._searched: set[str] = set()
-        self._engine = create_engine("sqlite://", poolclass=StaticPool)
+        self._engine = create_engine(
+            "sqlite://", poolclass=StaticPool, execution_options={APART: True}
+        )
 
     def search(self, needed: Collection[str]) -> None:
         """Look for rows of the `needed` attributes that each constraint lets pass.

@@ -7,14 +7,25 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from pytest_asyncdb.errors import StrategyRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Coroutine, Sequence
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
-    from sqlalchemy.ext.asyncio import AsyncSession
+    from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-__all__ = ["Host", "host_of_test", "offer_host", "session_of_test"]
+__all__ = ["Counterpart", "Host", "host_of_test", "offer_host", "session_of_test"]
 
 T = TypeVar("T")
+
+
+class Counterpart(Protocol):
+    """Databases of another run, which hold what those of the test's run do."""
+
+    @property
+    def name(self) -> str:
+        """The word that they were asked for by, without a password."""
+
+    def fresh(self) -> AbstractAsyncContextManager[async_sessionmaker[AsyncSession]]:
+        """Sessions on one that is new, and gone afterwards; one of them at a time."""
 
 
 class Host(Protocol):
@@ -33,6 +44,9 @@ class Host(Protocol):
     def example(self) -> AbstractContextManager[None]:
         """Around one example: what it writes vanishes."""
 
+    def counterparts(self, words: Sequence[str]) -> Sequence[Counterpart]:
+        """Other databases; raises what their names deserve, and starts nothing."""
+
 
 _offered: Callable[[], Host | None] | None = None
 
@@ -43,11 +57,13 @@ def offer_host(find: Callable[[], Host | None]) -> None:
     _offered = find
 
 
-def host_of_test() -> Host:
+def host_of_test(
+    refusal: Callable[[], StrategyRefused] = StrategyRefused.no_session,
+) -> Host:
     """The running test. Raises StrategyRefused where none runs that is ours."""
     host = _offered() if _offered is not None else None
     if host is None:
-        raise StrategyRefused.no_session()
+        raise refusal()
     return host
 
 

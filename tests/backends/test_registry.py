@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
+from importlib.util import find_spec
 
 import pytest
 
@@ -64,7 +65,9 @@ def test_each_driver_names_the_extra_with_it(product: str, drivers: list[str]) -
 
     assert drivers == [driver.name for driver in backend.drivers]
     assert all("pytest-asyncdb[" in driver.install for driver in backend.drivers)
-    assert all(driver.installed for driver in backend.drivers)
+    assert [find_spec(name) is not None for name in drivers] == [
+        driver.installed for driver in backend.drivers
+    ]
 
 
 def test_capabilities_tell_the_products_apart() -> None:

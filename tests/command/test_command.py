@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -35,7 +36,7 @@ def command(tmp_path: Path) -> Command:
 
     def run(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
         kept = {key: value for key, value in os.environ.items() if key != "ASYNCDB"}
-        return subprocess.run(
+        done = subprocess.run(
             [sys.executable, "-m", "pytest_asyncdb", *words],
             cwd=tmp_path,
             env=kept | variables,
@@ -43,6 +44,8 @@ def command(tmp_path: Path) -> Command:
             text=True,
             check=False,
         )
+        sys.stdout.write(done.stdout + done.stderr)
+        return done
 
     return run
 
@@ -165,29 +168,45 @@ def place_of_runs() -> Iterator[str]:
         yield name
 
 
-@pytest.mark.parametrize("kept", [False, True])
-def test_sweep_removes_what_dead_runs_left(
-    command: Command, place_of_runs: str, *, kept: bool
-) -> None:
-    """What was kept on purpose only when it is asked for."""
+def _left(base: str, *, kept: bool) -> str:
+    """The directory in `base` of a run whose process is gone."""
     code = (
         "from pytest_asyncdb.provisioning._place import Place\n"
         "place = Place.make(worker='main', keep=False)\n"
         f"{'place.mark_kept()' if kept else ''}\n"
         "print(place.directory)"
     )
-    made = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", code],
-        env=os.environ | {"TMPDIR": place_of_runs},
+        env=os.environ | {"TMPDIR": base},
         capture_output=True,
         text=True,
         check=True,
     ).stdout.strip()
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_sweep_removes_what_dead_runs_left(
+    command: Command, place_of_runs: str, *, kept: bool
+) -> None:
+    """What was kept on purpose only when it is asked for."""
+    made = _left(place_of_runs, kept=kept)
     first = command("sweep", TMPDIR=place_of_runs).stdout
     second = command("sweep", "--kept", TMPDIR=place_of_runs).stdout
 
     assert f"removed {made}" in (second if kept else first)
     assert made not in (first if kept else second)
+
+
+def test_sweep_leaves_what_was_kept_in_another_folder(
+    command: Command, place_of_runs: str
+) -> None:
+    """Another project's, or the user's own where these tests run."""
+    kept = _left("/tmp", kept=True)  # noqa: S108 - where runs are that lack a short path
+    removed = command("sweep", "--kept", TMPDIR=place_of_runs).stdout
+
+    assert kept not in removed
+    shutil.rmtree(kept)
 
 
 def test_sweep_leaves_living_runs_alone(command: Command) -> None:

@@ -227,6 +227,8 @@ def _run(
         pytest.skip(f"{command}: needs pytest-asyncdb[embedded]")
     if "mariadb" in command and not shutil.which("mariadbd"):
         pytest.skip(f"{command}: needs a MariaDB server's programs")
+    if (folder / "migrations").exists() and not importlib.util.find_spec("alembic"):
+        pytest.skip(f"{command}: needs pytest-asyncdb[migrations]")
     if "@container" in command and not _has_postgres():
         pytest.skip(f"{command}: needs a container engine with an image of postgres")
     word = command.partition(" ")[0]

@@ -12,10 +12,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-import psycopg
 import pymysql
 import pytest
-from psycopg import sql
 from sqlalchemy import ForeignKey, String, select, text
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
@@ -37,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import FrameType
 
+    import psycopg
     from sqlalchemy import URL
 
 GUARD_SECONDS: Final = 10
@@ -430,6 +429,8 @@ _TRANSACTIONS: Final = """
 
 
 def _observe_postgresql(url: URL) -> dict[str, int]:
+    import psycopg
+
     plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(plain, autocommit=True) as raw:
         assert [(0,), (0,)] == raw.execute(_TRANSACTIONS).fetchall()
@@ -441,6 +442,8 @@ def _observe_postgresql(url: URL) -> dict[str, int]:
 
 
 def _count(raw: psycopg.Connection, table: str) -> int:
+    from psycopg import sql
+
     row = raw.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table)))
     ((number,),) = row.fetchall()
     return int(number)

@@ -11,10 +11,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import psycopg
 import pymysql
 import pytest
-from psycopg import sql
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
@@ -86,6 +84,9 @@ def _drop(kind: str, url: URL, name: str) -> None:
             raw.cursor().execute("SET lock_wait_timeout = 1")
             raw.cursor().execute(f"DROP DATABASE `{name}`")
     else:
+        import psycopg
+        from psycopg import sql
+
         plain = url.set(drivername="postgresql", database="postgres")
         dsn = plain.render_as_string(hide_password=False)
         with psycopg.connect(dsn, autocommit=True) as raw_pg:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import aiosqlite
 import anyio
-import psycopg
 import pytest
 from sqlalchemy import text
 
@@ -335,6 +334,8 @@ def test_a_connection_that_died_between_two_tests(
     app: Application, database: Database, next_test: Callable[..., None]
 ) -> None:
     """A restarted server, or one that ends idle sessions, is no test's fault."""
+    import psycopg
+
     asyncio.run(app.add("first"))
     next_test()
     plain = database.url.set(drivername="postgresql")

@@ -7,7 +7,6 @@ import contextvars
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
 import pytest
 from sqlalchemy import Engine, create_engine, make_url, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -190,6 +189,8 @@ async def test_an_async_creator_is_refused(
     """Nobody knows where it would connect to."""
 
     async def creator() -> Any:
+        import asyncpg
+
         return await asyncpg.connect(host="db.invalid")
 
     if database.url.get_driver_name() != "asyncpg":

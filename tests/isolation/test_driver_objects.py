@@ -7,7 +7,6 @@ import io
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from psycopg import rows as psycopg_rows, sql
 from sqlalchemy import text
 
 from pytest_asyncdb.errors import TransactionControlRefused
@@ -46,11 +45,13 @@ async def test_control_given_by_keyword(app: Application, kind: str) -> None:
 
 
 @psycopg
-@pytest.mark.parametrize(
-    "query", [b"COMMIT", sql.SQL("COMMIT"), sql.SQL("{}").format(sql.SQL("COMMIT"))]
-)
-async def test_control_that_is_no_str(app: Application, query: Any) -> None:
+@pytest.mark.parametrize("number", range(3))
+async def test_control_that_is_no_str(app: Application, number: int) -> None:
     """Bytes are taken, and texts that are composed of parts."""
+    from psycopg import sql
+
+    text = sql.SQL("COMMIT")
+    query = [b"COMMIT", text, sql.SQL("{}").format(text)][number]
     async with app.engine.connect() as connection:
         raw = await driver(connection)
         with pytest.raises(TransactionControlRefused):
@@ -193,10 +194,11 @@ async def test_methods_of_aiosqlite_that_read(app: Application) -> None:
 @psycopg
 def test_a_row_factory_of_one_test(app: Application, next_test: NextTest) -> None:
     """SQLAlchemy's rows of the next test are rows again."""
+    from psycopg.rows import dict_row
 
     async def change() -> None:
         async with app.engine.connect() as connection:
-            (await driver(connection)).row_factory = psycopg_rows.dict_row
+            (await driver(connection)).row_factory = dict_row
 
     asyncio.run(change())
     next_test()

@@ -7,7 +7,6 @@ import contextlib
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
-import psycopg
 import pytest
 from sqlalchemy import (
     delete,
@@ -32,6 +31,7 @@ from tests.isolation.kinds import MYSQL
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import psycopg
     from sqlalchemy import Engine
 
     from pytest_asyncdb.provisioning import Database
@@ -73,6 +73,14 @@ def real(begin: Callable[[], Isolation], make_app: Callable[..., Application]) -
     """An application in a test that commits."""
     begin()
     return make_app()
+
+
+def _another_session(app: Application) -> psycopg.Connection:
+    """A session that takes no part."""
+    import psycopg
+
+    plain = app.url.set(drivername="postgresql")
+    return psycopg.connect(plain.render_as_string(hide_password=False))
 
 
 async def test_what_is_committed_is_seen_by_others_and_gone_afterwards(
@@ -177,8 +185,7 @@ async def test_a_transaction_that_began_before_the_seed_was_put_back(
     """What it commits in a later test goes with that one."""
     begin()
     app = make_app()
-    plain = app.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(plain) as other:
+    with _another_session(app) as other:
         other.execute("INSERT INTO seeds VALUES ('old')")
         async with app.session() as session:
             await session.execute(update(app.Seed).values(name="rewritten"))
@@ -435,8 +442,7 @@ async def test_a_lock_of_a_session_that_takes_no_part_fails_the_test(
     begin()
     app = make_app()
     await app.add("ann")
-    plain = app.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(plain) as other:
+    with _another_session(app) as other:
         other.execute("LOCK TABLE users IN SHARE MODE")
         ending.fatal(r"holds a lock\n  pid \d+ of \w+, idle in transaction: LOCK TABLE")
         begin()
@@ -478,8 +484,7 @@ async def test_what_another_process_has_committed_is_gone_too(
     """In a test that has only read by itself."""
     begin()
     app = make_app()
-    plain = app.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(plain) as other:
+    with _another_session(app) as other:
         other.execute("INSERT INTO users (name) VALUES ('theirs')")
 
     assert ["theirs"] == await app.names()

@@ -12,6 +12,7 @@ import textwrap
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from sqlalchemy import MetaData
 
 from pytest_asyncdb.errors import (
     EnvironmentFailed,
@@ -156,6 +157,45 @@ KINDS: Final = {
 }
 
 
+CONFIGURED: Final = """
+    from alembic import context
+    from sqlalchemy import engine_from_config, pool
+
+    section = context.config.get_section(context.config.config_ini_section)
+    engine = engine_from_config(section, prefix="sqlalchemy.", poolclass=pool.NullPool)
+    with engine.connect() as connection:
+        context.configure(connection=connection)
+        with context.begin_transaction():
+            context.run_migrations()
+"""
+CONFIGURED_ASYNC: Final = """
+    import asyncio
+
+    from alembic import context
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    def run(connection=None, **offline):
+        context.configure(connection=connection, **offline)
+        with context.begin_transaction():
+            context.run_migrations()
+
+    async def main():
+        engine = create_async_engine(url)
+        async with engine.connect() as connection:
+            await connection.run_sync(run)
+
+    url = context.config.get_main_option("sqlalchemy.url")
+    if context.is_offline_mode():
+        run(url=url, literal_binds=True)
+    else:
+        asyncio.run(main())
+"""
+CONFIGURED_WRAPPED: Final = CONFIGURED_ASYNC.replace(
+    "import create_async_engine",
+    "import AsyncEngine\n    from sqlalchemy import create_engine",
+).replace("create_async_engine(url)", "AsyncEngine(create_engine(url))")
+
+
 def check(runner: Runner) -> None:
     """Up and down work; so does a walk through all."""
 
@@ -193,6 +233,60 @@ def test_the_usual_async_one_runs_on_every_product(project: Project) -> None:
     project.revision("a2", "CREATE TABLE two (id INTEGER)", "DROP TABLE two")
 
     check(project.runner())
+
+
+@pytest.mark.parametrize("env", [CONFIGURED, CONFIGURED_ASYNC])
+@pytest.mark.parametrize("said", ["", "sqlalchemy.url =", "sqlalchemy.url = driver://"])
+def test_one_whose_configuration_has_no_url_yet_gets_one(
+    project: Project, env: str, said: str
+) -> None:
+    """What deploys it would say one, or put an engine into the attributes."""
+    project.ini("script_location = migrations", said)
+    project.env(env)
+    project.revision("a1", TABLE, "DROP TABLE one")
+    project.revision("a2", "CREATE TABLE two (id INTEGER)", "DROP TABLE two")
+    runner = project.runner()
+    check(runner)
+
+    assert [] == runner.compare_offline()
+    left = runner.config.get_main_option("sqlalchemy.url")
+    assert said.partition("= ")[2] == (left or "")
+
+
+@pytest.mark.parametrize("env", [CONFIGURED, CONFIGURED_ASYNC, CONFIGURED_WRAPPED])
+def test_a_driver_that_is_sync_and_async_is_both(pg_project: Project, env: str) -> None:
+    """As psycopg is, by one name; AsyncEngine wants the async one."""
+    pg_project.env(env)
+    pg_project.revision("a1", TABLE, "DROP TABLE one")
+    pg_project.revision("a2")
+    runner = pg_project.runner()
+    runner.url = runner.url.set(drivername="postgresql+psycopg")
+
+    check(runner)
+
+
+def test_a_url_may_have_places_that_env_py_fills(pg_project: Project) -> None:
+    """As configparser interpolates them; nobody else reads it before."""
+    url = "sqlalchemy.url = postgresql+psycopg://%(WHO)s@db.invalid/production"
+    pg_project.ini("script_location = migrations", url)
+    fill = (
+        '    context.config.set_section_option("alembic", "WHO", "app")\n    section ='
+    )
+    pg_project.env(CONFIGURED.replace("    section =", fill))
+    pg_project.revision("a1", TABLE, "DROP TABLE one")
+    pg_project.revision("a2")
+
+    check(pg_project.runner())
+
+
+def test_a_sync_engine_on_an_async_driver_is_not_mended(pg_project: Project) -> None:
+    """Where the configuration says the URL, it would fail in production too."""
+    pg_project.ini("script_location = migrations", f"sqlalchemy.url = {pg_project.url}")
+    pg_project.env(CONFIGURED)
+    pg_project.revision("a1", TABLE, "DROP TABLE one")
+
+    with pytest.raises(EnvironmentFailed, match="MissingGreenlet"):
+        asyncio.run(pg_project.runner().upgrade())
 
 
 def test_an_engine_that_has_connected_before_connects_anew(
@@ -341,6 +435,16 @@ def test_an_env_py_that_does_not_run_is_told(pg_project: Project, env: str) -> N
 
     assert FAILURES[env] in said
     assert "env.py" in said
+
+
+def test_it_is_told_the_same_from_a_process_of_its_own(project: Project) -> None:
+    """There it is asked which tables it knows; the frames are nobody's."""
+    project.env("raise ValueError('no models')")
+    with pytest.raises(EnvironmentFailed) as caught:
+        project.runner().unknown_tables(MetaData())
+
+    assert str(caught.value).endswith("env.py raised ValueError: no models")
+    assert "\n" not in str(caught.value)
 
 
 def test_an_engine_that_is_left_open_keeps_nothing(pg_project: Project) -> None:

@@ -247,6 +247,7 @@ def test_its_own_suite_passes(word: str) -> None:
         text=True,
         check=False,
     )
+    sys.stdout.write(done.stdout + done.stderr)
     if "what helps" in done.stdout and "cannot be had" in done.stdout:
         pytest.skip(f"{word} cannot be had")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, event
 from sqlalchemy.pool import NullPool
 
 from pytest_asyncdb.migrations._locks import Locks, observed
@@ -65,6 +65,7 @@ DANGEROUS: Final = {
         "holds ACCESS EXCLUSIVE on t while it runs: UPDATE t",
     ),
     "all rows": ("UPDATE t SET n = 0", "changes all rows of t at once"),
+    "no rows left": ("DELETE FROM t", "changes all rows of t at once"),
     "two tables": (
         "ALTER TABLE t ADD c INTEGER;ALTER TABLE p ADD c INTEGER",
         "locks p, t in one transaction",
@@ -82,6 +83,9 @@ SAFE: Final = {
     "text": "ALTER TABLE t ALTER name TYPE TEXT",
     "with a zone": "SET timezone = 'UTC';ALTER TABLE t ALTER made TYPE TIMESTAMPTZ",
     "one row": "UPDATE t SET n = 0 WHERE id = 1",
+    "not the new rows": (
+        "INSERT INTO t (id) VALUES (8), (9);UPDATE t SET n = 0 WHERE id < 4"
+    ),
     "trigger": (
         "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS"
         " 'BEGIN RETURN NEW, END';"
@@ -155,6 +159,55 @@ def test_the_strongest_lock_of_each_table(filled: Connection) -> None:
 
     assert ["t"] == list(strongest)
     assert strongest["t"].startswith("ACCESS EXCLUSIVE (")
+
+
+def test_a_statement_is_observed_with_one_more(filled: Connection) -> None:
+    """However many tables there are."""
+    sent: list[str] = []
+
+    def note(_: object, __: object, statement: str, *___: object) -> None:
+        sent.append(statement)
+
+    with observed(filled, ()):
+        event.listen(filled, "before_cursor_execute", note)
+        filled.exec_driver_sql("ALTER TABLE t ADD c INTEGER")
+        filled.exec_driver_sql("ALTER TABLE p ADD c INTEGER")
+        at_work = len(sent)
+
+    assert 4 == at_work, sent
+
+
+def test_a_rewrite_that_has_committed_is_told(filled: Connection) -> None:
+    """By itself, in autocommit; its lock is gone by then."""
+    alone = filled.execution_options(isolation_level="AUTOCOMMIT")
+    told = seen(alone, "ALTER TABLE t ALTER n TYPE BIGINT;SELECT 1").dangers
+
+    assert ["rewrites t under no lock: ALTER TABLE t ALTER n TYPE BIGINT"] == told
+
+
+@pytest.mark.parametrize("sql", ["DEALLOCATE ALL", "DISCARD PLANS;DEALLOCATE ALL"])
+def test_a_migration_may_forget_what_is_prepared(filled: Connection, sql: str) -> None:
+    """What observes it is prepared again."""
+    told = seen(filled, f"{sql};CREATE INDEX i ON t (n)").dangers
+
+    assert ["builds i on t without CONCURRENTLY"] == [
+        each.partition(",")[0] for each in told
+    ]
+
+
+def test_what_counts_rows_is_no_reading_of_the_migration(filled: Connection) -> None:
+    """The rows of a table are counted where many of them have changed."""
+    told = seen(filled, "UPDATE t SET n = 0;ALTER TABLE t ADD c INTEGER").dangers
+
+    assert ["changes all rows of t at once: UPDATE t SET n = 0"] == told
+
+
+def test_a_view_that_holds_nothing_is_not_read(filled: Connection) -> None:
+    """A materialized view without data cannot be read at all."""
+    filled.exec_driver_sql("CREATE MATERIALIZED VIEW v AS SELECT * FROM t WITH NO DATA")
+    filled.commit()
+
+    assert [] == seen(filled, "ALTER TABLE t ADD c INTEGER").dangers
 
 
 def test_a_history_is_observed(pg_project: Project) -> None:

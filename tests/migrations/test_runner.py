@@ -91,6 +91,17 @@ async def test_sql_is_rendered_offline_and_leads_to_the_same(project: Project) -
     assert None is await runner.current()
 
 
+def test_a_migration_that_reads_is_told_what_it_may_ask_offline(
+    pg_project: Project,
+) -> None:
+    """Nothing is executed then, so there is no result."""
+    pg_project.revision("a1", "op.get_bind().execute(sa.text('SELECT 1')).one()")
+    raised, help_ = pg_project.runner().compare_offline()
+
+    assert "'NoneType' object has no attribute 'one'" in raised
+    assert "may ask context.is_offline_mode()" in help_
+
+
 def test_offline_sql_that_does_less_is_found(project: Project) -> None:
     """A migration that looks whether it is offline."""
     up = f"if not op.get_context().as_sql:\n    op.execute({TABLE!r})"

@@ -123,6 +123,55 @@ def test_sync_tests_are_isolated_too(project: Project, database: str) -> None:
 
 
 @DATABASES
+def test_a_constraint_of_two_columns_is_looked_at_apart_from_the_test(
+    project: Project, database: str
+) -> None:
+    """Wherever the strategy is made, and whatever the run is on."""
+    project.write(
+        "models",
+        """
+        from sqlalchemy import CheckConstraint
+        from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+        class Base(DeclarativeBase):
+            pass
+
+        class User(Base):
+            __tablename__ = "users"
+            __table_args__ = (CheckConstraint("first <= last"),)
+            id: Mapped[int] = mapped_column(primary_key=True)
+            first: Mapped[int]
+            last: Mapped[int]
+        """,
+    )
+    project.test(
+        HEAD,
+        """
+        @given(user=from_model(User))
+        async def test_it(db_session, db_persist, db_statements, user):
+            await db_persist(user)
+            assert {"users"} == {x for each in db_statements.log for x in each.tables}
+
+        @given(data=st.data())
+        async def test_inside(db_session, db_persist, data):
+            await db_persist(data.draw(from_model(User)))
+
+        @given(user=from_model(User))
+        def test_sync(db_sync_session, user):
+            pass
+
+        @given(user=from_model(User))
+        def test_without(user):
+            pass
+        """,
+    )
+
+    result = project.run(f"--asyncdb={database}", plugins=PLUGINS)
+
+    result.assert_outcomes(passed=4)
+
+
+@DATABASES
 def test_a_refused_row_does_not_harm_the_next_example(
     project: Project, database: str
 ) -> None:

@@ -149,10 +149,76 @@ def test_copies_of_a_test_race_against_each_other(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
+    "call",
+    ["explore(a=look)", 'replay("A", a=look)', "explore_pairs([look])"],
+)
+def test_a_search_that_nobody_awaits_fails_its_test(
+    call: str, project: Project
+) -> None:
+    """Python only warns of it, and nothing was tried."""
+    project.test(
+        f"""
+        async def test_it(db_concurrency, db_sessionmaker):
+            async def look():
+                async with db_sessionmaker() as session:
+                    await session.scalar(COUNT)
+
+            await db_concurrency.explore(a=look)
+            db_concurrency.{call}
+        """
+    )
+
+    result = project.run("-W", "error")
+
+    result.assert_outcomes(passed=1, errors=1)
+    name = call.partition("(")[0]
+    result.stdout.fnmatch_lines(
+        [
+            f"*{name} was called and never awaited",
+            f"*write `await db_concurrency.{name}(...)`",
+        ]
+    )
+
+
+def test_a_race_of_requests_that_reach_nothing_is_refused(project: Project) -> None:
+    """A path with a typing error is no green test."""
+    project.test(
+        """
+        import fastapi
+        import httpx
+
+        @pytest.mark.asyncdb_race(actors=2)
+        async def test_it(db_sessionmaker):
+            transport = httpx.ASGITransport(fastapi.FastAPI())
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://test"
+            ) as client:
+                await client.post("/misspelled")
+        """
+    )
+
+    result = project.run()
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*no actor sent a statement*", "*- a ended: None*"])
+
+
+@pytest.mark.parametrize(
     ("mark", "kind", "said"),
     [
         ("asyncdb_race(actors=1)", "async def", "it takes actors=2 or more*"),
         ("asyncdb_race(3)", "async def", "it takes actors=2 or more*"),
+        (
+            "asyncdb_race(actor=2)",
+            "async def",
+            "there is no option 'actor', did you mean 'actors'?",
+        ),
+        (
+            "asyncdb_race(max_schedule=2)",
+            "async def",
+            "there is no option 'max_schedule', did you mean 'max_schedules'?",
+        ),
+        ("asyncdb_race(a=2)", "async def", "there is no option 'a'*"),
         ("asyncdb_race", "def", "the test is not async"),
     ],
 )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 ENV: Final = """
     import asyncio
+    import os
     from alembic import context
     from models import Base
     from sqlalchemy.ext.asyncio import create_async_engine
@@ -113,6 +114,7 @@ def test_without_being_asked_for_there_are_none(migrated: Project) -> None:
 
 def test_a_revision_may_be_chosen(migrated: Project) -> None:
     """By its identifier, or by its message."""
+    pytest.importorskip("alembic")
     result = migrated.run(OPTION, "-k", "a2-names")
 
     result.assert_outcomes(passed=2, deselected=CHECKS - 2)
@@ -329,3 +331,30 @@ def test_locks_are_a_warning_or_a_failure_where_they_are_asked_for(
     migrated.run(OPTION, "-oasyncdb_migration_locks=loud").stderr.fnmatch_lines(
         ["*asyncdb_migration_locks is 'loud'*"]
     )
+
+
+def test_migrations_build_the_databases_of_a_comparison(migrated: Project) -> None:
+    """While a test runs, on a product that is not the run's, where env.py finds it."""
+    url = '"sqlite+aiosqlite:////nowhere/production.db"'
+    migrated.write("migrations/env", ENV.replace(url, 'os.environ["OUR_URL"]'))
+    ini = {"asyncdb_alembic_config": "alembic.ini", "asyncdb_env": "OUR_URL"}
+    migrated.ini(**ini, pythonpath=".")
+    migrated.test(
+        """
+        import os
+        from pytest_asyncdb.strategies import compare_backends
+
+        async def names(session):
+            session.add(User(name="ann"))
+            await session.commit()
+            return [*await session.scalars(text("SELECT name FROM names"))]
+
+        async def test_it(db_session):
+            on = ("sqlite", "postgresql")
+            assert ["ann"] == await compare_backends(names, on=on)
+            assert os.environ["OUR_URL"].startswith("sqlite")
+        """
+    )
+    result = migrated.run()
+
+    result.assert_outcomes(passed=1)

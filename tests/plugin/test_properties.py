@@ -46,10 +46,10 @@ HEAD = """
     import datetime as dt
     from models import Price, Seen
     from hypothesis import Phase, given, settings, strategies as st
-    from sqlalchemy import delete, func, select, text, update
+    from sqlalchemy import Column, String, delete, func, select, text, update
     from sqlalchemy.dialects.sqlite import insert as upsert
     from pytest_asyncdb.strategies import (
-        assert_equivalent, assert_round_trip, from_model
+        assert_equivalent, assert_round_trip, from_column, from_model
     )
 
     PHASES = (Phase.generate, Phase.shrink)
@@ -105,7 +105,7 @@ BUGS = {
     """,
 }
 CUT = """
-    @given(item=from_model(User, name=st.text("ab", max_size=30)))
+    @given(item=from_model(User, name=from_column(Column("name", String(30)))))
     async def test_it(db_session, item):
         LAST["rows"] = 1
         await db_session.execute(text("SET sql_mode = ''"))

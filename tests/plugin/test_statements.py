@@ -173,6 +173,24 @@ def test_an_engine_that_is_not_captured(project: Project) -> None:
     result.stdout.fnmatch_lines(["*expect() saw nothing: 1 statement(s) went to*"])
 
 
+def test_databases_that_are_made_meanwhile(project: Project) -> None:
+    """What the plugin sends for them is none of the test's, nor of another engine's."""
+    project.test(
+        """
+        import asyncio
+
+        @pytest.mark.asyncdb(isolation="database")
+        @pytest.mark.parametrize("number", range(3))
+        async def test_it(number, db_session, db_statements):
+            with db_statements.expect(exactly=0):
+                await asyncio.sleep(0.2)
+        """
+    )
+    result = project.run("--asyncdb=postgresql")
+
+    result.assert_outcomes(passed=3)
+
+
 def test_statements_of_factories_are_counted_apart(project: Project) -> None:
     """A budget is one of the application's."""
     project.test(

@@ -8,7 +8,6 @@ import re
 import signal
 from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
 
 from pytest_asyncdb.errors import (
@@ -376,6 +375,8 @@ class TestLimitedRole:
         self, role: str, make_run: MakeRun, build: Build, server: Server
     ) -> None:
         """Only such a role may end it, as none but a superuser ends an autovacuum."""
+        import psycopg
+
         run = make_run(server.target(role, role))
         query = server.url(role).query
         with psycopg.connect(

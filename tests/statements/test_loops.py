@@ -145,6 +145,34 @@ async def test_a_query_for_each_object(
     assert "_users" == loop.loaded_at.function
 
 
+def _name(_: object, user: User) -> str:
+    return user.name
+
+
+async def test_a_refresh_of_each_object(
+    session: AsyncSession, recorder: Recorder
+) -> None:
+    """Asked for, or because a commit has expired them; of two it may be wanted."""
+    users = await _users(session)
+    for user in users:
+        await session.refresh(user)
+    (asked,) = recorder.n_plus_one()
+    await session.commit()
+    for user in users:
+        await session.run_sync(_name, user)
+
+    assert "a refresh at " in str(asked)
+    assert "populate_existing" in asked.remedy
+    assert "test_a_refresh_of_each_object" in str(asked.line)
+    assert [3, 3] == [each.objects for each in recorder.n_plus_one()]
+    recorder.clear()
+    users = await _users(session)
+    for user in users[:2]:
+        await session.refresh(user)
+
+    assert [] == recorder.n_plus_one()
+
+
 async def test_a_query_for_other_keys_is_no_loop(
     session: AsyncSession, recorder: Recorder
 ) -> None:

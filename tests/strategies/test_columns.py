@@ -154,6 +154,16 @@ def test_a_list_in_a_check_is_all_that_there_is() -> None:
     assert {1, 3} == {*drawn(from_column(_column(Integer(), "c IN (1, 3)")))}
 
 
+@pytest.mark.parametrize("longest", [5, 6, 80, 2000])
+def test_texts_are_often_as_long_as_they_may_be(longest: int) -> None:
+    """Which is where databases cut them; the simplest is empty all the same."""
+    texts = drawn(from_column(_column(String(longest))), 200)
+
+    assert longest == max(map(len, texts))
+    assert longest == 5 or 20 < sum(len(text) == longest for text in texts)
+    assert "" == minimal(from_column(_column(String(longest))))
+
+
 def test_texts_hold_neither_nul_nor_surrogates() -> None:
     """PostgreSQL refuses the one, and no driver encodes the other."""
     for text in drawn(from_column(_column(Text())), 200):

@@ -89,6 +89,23 @@ async def test_an_option(
         await explore(engine, two, **given)
 
 
+async def test_actors_without_names(engine: AsyncEngine, two: dict[str, Any]) -> None:
+    """There is one mapping at the most; a call says how to write it."""
+    search: Any = Explorer(engine)
+    said = r"actors are keywords: explore\(a=f, b=g\), or one mapping"
+
+    with pytest.raises(ExplorationRefused, match=said):
+        await search.explore(two["a"], two["b"])
+    with pytest.raises(ExplorationRefused, match=said):
+        await search.explore(two["a"])
+    with pytest.raises(ExplorationRefused, match=said):
+        await search.replay("AB", two, two["b"])
+    with pytest.raises(ExplorationRefused, match="give a list: explore_pairs"):
+        await search.explore_pairs(two["a"], two["b"])
+    with pytest.raises(ExplorationRefused, match=said):
+        await explore(engine, two["a"], two["b"])
+
+
 async def test_a_shared_session(engine: AsyncEngine) -> None:
     """Requests never share one, so nothing would follow from what happens."""
     async with AsyncSession(engine) as session:
@@ -99,6 +116,28 @@ async def test_a_shared_session(engine: AsyncEngine) -> None:
 
         with pytest.raises(ExplorationRefused, match="a and b share one session"):
             await explore(engine, a=read, b=read)
+
+
+@pytest.mark.parametrize("begins", [False, True])
+async def test_a_shared_session_that_refuses_the_second_actor(
+    begins: bool,  # noqa: FBT001
+    engine: AsyncEngine,
+) -> None:
+    """SQLAlchemy does so before anything is sent, in words about states."""
+    async with AsyncSession(engine) as session:
+
+        async def insert() -> None:
+            if begins:
+                async with session.begin():
+                    session.add(Product(id=7, quantity=1, version=1))
+                    await session.flush()
+            else:
+                session.add(Product(id=7, quantity=1, version=1))
+                await session.commit()
+
+        with pytest.raises(ExplorationRefused, match="a and b share one") as caught:
+            await explore(engine, a=insert, b=insert)
+        assert "give each its own session, from db_sessionmaker" in str(caught.value)
 
 
 async def test_an_actor_that_never_ends(
@@ -279,6 +318,50 @@ async def test_actors_that_all_fail(engine: AsyncEngine) -> None:
     with pytest.raises(ExplorationRefused, match="no actor succeeds") as caught:
         await explore(engine, a=fail, b=fail)
     assert isinstance(caught.value.__cause__, LookupError)
+
+
+async def test_actors_that_send_no_statement(engine: AsyncEngine) -> None:
+    """Nothing was explored then, either; how each one ended may say why."""
+
+    async def misspelled() -> str:
+        return "404 Not Found"
+
+    async def fail() -> None:
+        raise LookupError("x")
+
+    with pytest.raises(ExplorationRefused, match="no actor sent a state") as caught:
+        await explore(engine, a=misspelled, b=fail)
+    assert (
+        "a ended: '404 Not Found'",
+        "b ended: LookupError('x')",
+    ) == caught.value.tried
+    with pytest.raises(ExplorationRefused, match="no actor sent a statement"):
+        await replay(engine, "A", a=misspelled, b=fail)
+    with pytest.raises(ExplorationRefused, match="misspelled_2 ended: '404"):
+        await Explorer(engine).explore_pairs([misspelled])
+
+
+async def test_an_actor_that_sends_no_statement_beside_one_that_does(
+    engine: AsyncEngine, two: dict[str, Any]
+) -> None:
+    """It may be right, such as an answer from a cache, so it is only said."""
+    result = await explore(engine, a=two["a"], b=partial(asyncio.sleep, 0))
+
+    assert ["b sent no statement"] == result.notes
+    assert [] == (await explore(engine, a=two["a"])).notes
+
+
+async def test_actors_whose_statements_go_elsewhere(engine: AsyncEngine) -> None:
+    """The statements are named that nobody could hold."""
+    other = create_async_engine("sqlite+aiosqlite://")
+
+    async def elsewhere() -> None:
+        async with other.connect() as connection:
+            await connection.execute(text("SELECT 41 + 1"))
+
+    with pytest.raises(ExplorationRefused, match="sent elsewhere: SELECT 41"):
+        await explore(engine, a=elsewhere, b=elsewhere)
+    await other.dispose()
 
 
 async def test_a_search_that_is_cut(engine: AsyncEngine, two: dict[str, Any]) -> None:
