@@ -263,18 +263,22 @@ class Settings:
         return ServerOptions(image, options, self.server_sql, self.server_tcp)
 
     @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+    def from_mapping(
+        cls, values: Mapping[str, Any], *, names: Mapping[str, str] | None = None
+    ) -> Self:
         """Settings from plain values; a value of None leaves the default.
 
         `targets` holds words and URLs; the three `…_options` hold lines
         `option = value` or a mapping, `container_image` lines `product = image`, or one
-        image. Raises `SettingRefused` for a name or a value that is not known,
-        and what `parse_target` raises.
+        image. `names` are what settings were said by; an error names them so, and
+        others by their ini value. Raises `SettingRefused` for a name or a value that is
+        not known, and what `parse_target` raises.
         """
         given = {name: value for name, value in values.items() if value is not None}
         _check_names(cls, given)
+        called = {name: f"asyncdb_{name}" for name in given} | dict(names or {})
         for name in _CHOICES.keys() & given.keys():
-            check_choice(f"asyncdb_{name}", given[name], _CHOICES[name])
+            check_choice(called[name], given[name], _CHOICES[name])
         for name in ("engine_options", "session_options"):
             given[name] = _options(f"asyncdb_{name}", given.get(name, ()))
         given["container_image"] = _images(given.get("container_image", ()))
@@ -284,15 +288,15 @@ class Settings:
         for name in _LISTS:
             given[name] = tuple(given.get(name, ()))
         for name in {"random_seed", "durations"} & given.keys():
-            given[name] = _number(f"asyncdb_{name}", given[name])
+            given[name] = _number(called[name], given[name])
         if given.get("durations", 0) < 0:
             value = given["durations"]
-            raise SettingRefused.number("asyncdb_durations", value, least=0)
+            raise SettingRefused.number(called["durations"], value, least=0)
         words = given.pop("targets", ())
         if words:
             given["targets"] = tuple(parse_target(word) for word in words)
         settings = cls(**given)
-        _check_require(settings)
+        _check_require(settings, called.get("require", ""))
         return settings
 
 
@@ -316,9 +320,9 @@ def _check_names(cls: type[Settings], given: Iterable[str]) -> None:
         raise SettingRefused.unknown(unknown, known)
 
 
-def _check_require(settings: Settings) -> None:
+def _check_require(settings: Settings, name: str) -> None:
     for product in settings.require:
-        check_choice("asyncdb_require", product, backend_names())
+        check_choice(name, product, backend_names())
     used = [target.product for target in settings.targets]
     missing = [product for product in settings.require if product not in used]
     if missing:

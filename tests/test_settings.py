@@ -98,6 +98,24 @@ def test_what_names_no_database_is_refused_with_what_would(
     assert "s3cret" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("postgres:18", "postgresql"),
+        ("pg", "postgresql"),
+        ("postgre", "postgresql"),
+        ("sqllite@file", "sqlite"),
+        ("maria", "mariadb"),
+    ],
+)
+def test_a_product_by_another_name_is_told_its_own(word: str, meant: str) -> None:
+    """A nickname, or a word that is nearly right."""
+    with pytest.raises(UnknownBackend) as refused:
+        parse_target(word)
+
+    assert f"did you mean {meant}?" == refused.value.remedies[0]
+
+
 def test_a_driver_that_is_not_installed_is_named_with_its_extra() -> None:
     """Nothing is imported to find out; the remedy is a line for the shell."""
     hidden = _without("asyncpg", "psycopg")
@@ -186,6 +204,26 @@ def test_a_setting_that_cannot_be_meant_is_refused(
         Settings.from_mapping(values)
 
     assert refused.value.remedies
+
+
+def test_a_value_is_refused_by_the_name_that_it_was_given_by() -> None:
+    """Who says how each setting was named finds that name in the error."""
+    names = {"n_plus_one": "--asyncdb-n-plus-one", "durations": "--asyncdb-durations"}
+    with pytest.raises(SettingRefused) as choice:
+        Settings.from_mapping({"n_plus_one": "error"}, names=names)
+    with pytest.raises(SettingRefused) as number:
+        Settings.from_mapping({"durations": "all"}, names=names)
+
+    assert "--asyncdb-n-plus-one is 'error'" == choice.value.cause
+    assert ("write a number: --asyncdb-durations=1234",) == number.value.remedies
+
+
+def test_a_choice_that_is_nearly_right_is_told_the_one_that_was_meant() -> None:
+    """Before all that there are."""
+    with pytest.raises(SettingRefused) as refused:
+        Settings.from_mapping({"isolation": "sandbx"})
+
+    assert "did you mean sandbox?" == refused.value.remedies[0]
 
 
 @pytest.mark.parametrize("name", backend_names())

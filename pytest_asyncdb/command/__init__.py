@@ -28,7 +28,7 @@ _EXAMPLES: Final = """\
 for example:
   python -m pytest_asyncdb doctor              what can be had on this machine
   python -m pytest_asyncdb doctor postgresql   can this one? if not, why not
-  python -m pytest_asyncdb url postgresql      an empty database for psql, Alembic, ...
+  python -m pytest_asyncdb url postgresql      an empty database for other tools
   python -m pytest_asyncdb sweep --kept        remove it, and what runs have left
 
 It exits with 0 for yes, 1 for no, 2 for misuse. Databases of tests are chosen by
@@ -110,8 +110,9 @@ def _parser() -> argparse.ArgumentParser:
     url = commands.add_parser(
         "url",
         help="make an empty database for other tools, and print its URL",
-        description="Print the URL of an empty database, with its password if it has"
-        " one. It stays until 'sweep --kept'.",
+        description="Print SQLAlchemy's URL of an empty database, with its password if"
+        " it has one, and on the standard error a line for a shell that opens it. It"
+        " stays until 'sweep --kept'.",
     )
     url.add_argument("database", nargs="?", help=_DATABASES)
     url.set_defaults(run=_url)
@@ -172,5 +173,8 @@ def _url(options: argparse.Namespace) -> int:
     server = settings.server(target.product)
     with contextlib.closing(Run(target, keep=True, server=server)) as run:
         url = run.database(Nothing()).url
+        clients = run.clients
     print(url.render_as_string(hide_password=False))
+    for line in clients:
+        print(f"look at it: {line}", file=sys.stderr)
     return 0

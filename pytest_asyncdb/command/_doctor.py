@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_asyncdb.errors import AsyncDBError
 from pytest_asyncdb.settings import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -29,7 +29,7 @@ class _Finding:
     source: str
     text: str
     available: bool = True
-    details: Sequence[str] = ()
+    details: tuple[str, ...] = ()
 
     def lines(self) -> Iterator[str]:
         product, source = self.product.ljust(_WIDTHS[0]), self.source.ljust(_WIDTHS[1])
@@ -45,11 +45,14 @@ def diagnose(settings: Settings, *, asked: bool, starts: bool) -> bool:
     Without anything asked for, all products from all sources, and nothing fails.
     """
     targets = settings.targets if asked else tuple(_everything())
-    failed = False
+    failed, told = False, set[tuple[str, ...]]()
     for target in targets:
         server = settings.server(target.product)
         finding = _look(target, server, starts=starts)
         failed |= not finding.available
+        if finding.details and finding.details in told:
+            finding = replace(finding, text=f"{finding.text}: see above", details=())
+        told.add(finding.details)
         for line in finding.lines():
             print(line)
     return failed and asked
@@ -68,7 +71,8 @@ def _look(target: Target, server: ServerOptions, *, starts: bool) -> _Finding:
     try:
         return _tried(target, server, starts=starts)
     except AsyncDBError as error:
-        details = [*error.tried, *(f"what helps: {each}" for each in error.remedies)]
+        helps = ("what helps:", *(f"- {each}" for each in error.remedies))
+        details = (*error.tried, *helps)
         return _Finding(
             target.product, where, error.cause, available=False, details=details
         )

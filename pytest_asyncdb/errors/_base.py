@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-__all__ = ["REAL_COMMITS", "AsyncDBError", "AsyncDBWarning"]
+__all__ = ["REAL_COMMITS", "AsyncDBError", "AsyncDBWarning", "meant"]
 
 
 REAL_COMMITS: Final = '@pytest.mark.asyncdb(isolation="commit")'
@@ -43,3 +44,9 @@ class AsyncDBError(Exception):
 
 class AsyncDBWarning(UserWarning):
     """Base of every warning that the package gives."""
+
+
+def meant(word: object, known: Iterable[str]) -> list[str]:
+    """A remedy with the one that is nearest, where one is near."""
+    near = difflib.get_close_matches(str(word), known, n=1)
+    return [f"did you mean {each}?" for each in near]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pytest_asyncdb.errors._base import REAL_COMMITS, AsyncDBError, AsyncDBWarning
 
@@ -27,6 +27,16 @@ __all__ = [
     "UnrequestedWarning",
     "WriteOutsideTest",
 ]
+
+
+_FOR_REAL: Final = (
+    "or let it connect for real: let the fixture asyncdb_capture return a function that"
+    " gives False for it: lambda engine: False if "
+)
+_JOINS: Final = (
+    "let the fixture asyncdb_capture return a function that gives True for it:"
+    " lambda engine: True"
+)
 
 
 class IsolationError(AsyncDBError):
@@ -206,14 +216,29 @@ class EngineRefused(IsolationError):
     """An engine cannot share the test's transaction, and may not connect elsewhere."""
 
     @classmethod
-    def product(cls, engine: str, product: str, run: str) -> Self:
+    def product(
+        cls, engine: str, product: str, run: str, variables: Sequence[str]
+    ) -> Self:
         """The engine is one of another product than the run's."""
+        names = f", which sets {', '.join(variables)}" if variables else ""
         return cls(
             f"{engine} is an engine for {product}, but this run is on {run}",
             remedies=[
                 f"run on that product: --asyncdb={product}",
-                "have the application take its URL from the run: ini asyncdb_env",
-                "let it connect for real: fixture asyncdb_capture returns False for it",
+                f"or let it take its URL from the run: ini asyncdb_env{names}",
+                f"{_FOR_REAL}engine.dialect.name == {product!r} else None",
+            ],
+        )
+
+    @classmethod
+    def first(cls, engine: str, run: str) -> Self:
+        """The run has several databases, and the application was told of the first."""
+        return cls(
+            f"{engine} was made for the run's first database, and this one is {run}",
+            tried=["the application made it at import, where variables are read once"],
+            remedies=[
+                f"run once on each: --asyncdb={run}",
+                "or let the application make its engine when it starts, for each test",
             ],
         )
 
@@ -229,18 +254,18 @@ class EngineRefused(IsolationError):
             remedies=[
                 *other,
                 f"use an engine of {run} in the test",
-                "let it connect for real: fixture asyncdb_capture returns False for it",
+                f"{_FOR_REAL}engine.dialect.driver == {driver!r} else None",
             ],
         )
 
     @classmethod
-    def identity(cls, engine: str, first: str) -> Self:
+    def identity(cls, engine: str, database: str | None, first: str) -> Self:
         """A second database, where the run has one."""
         return cls(
             f"{engine} is a second database of this run; the first one is {first}",
             remedies=[
-                "say that both are the test's database: asyncdb_capture returns True",
-                "let it connect for real: asyncdb_capture returns False for it",
+                f"if both are the test's database, {_JOINS}",
+                f"{_FOR_REAL}engine.url.database == {database!r} else None",
             ],
         )
 
@@ -250,8 +275,8 @@ class EngineRefused(IsolationError):
         return cls(
             f"{engine} was made with a creator of its own, so its database is unknown",
             remedies=[
-                "say that it is the test's database: asyncdb_capture returns True",
-                "let it connect for real: asyncdb_capture returns False for it",
+                f"if it is the test's database, {_JOINS}",
+                f"{_FOR_REAL}engine is my_engine.sync_engine else None",
             ],
         )
 

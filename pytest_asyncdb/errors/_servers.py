@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pytest_asyncdb.errors._base import AsyncDBError
+from pytest_asyncdb.errors._base import AsyncDBError, meant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +24,13 @@ __all__ = [
 ]
 
 
+_NICKNAMES: Final = {
+    "pg": "postgresql",
+    "psql": "postgresql",
+    "maria": "mariadb",
+}
+
+
 class UnknownBackend(AsyncDBError):
     """No backend has the name that was asked for."""
 
@@ -32,7 +39,10 @@ class UnknownBackend(AsyncDBError):
         """`name` is nobody's."""
         return cls(
             f"there is no database product {name!r}",
-            remedies=[f"use one of: {', '.join(known)}"],
+            remedies=[
+                *meant(_NICKNAMES.get(name, name), known),
+                f"use one of: {', '.join(known)}",
+            ],
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_asyncdb.errors._base import REAL_COMMITS, AsyncDBError
+from pytest_asyncdb.errors._base import REAL_COMMITS, AsyncDBError, meant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,7 +73,10 @@ class SettingRefused(AsyncDBError):
     @classmethod
     def choice(cls, name: str, value: object, known: Sequence[str]) -> Self:
         """`value` is none of the words that `name` knows."""
-        return cls(f"{name} is {value!r}", remedies=[f"use one of: {', '.join(known)}"])
+        return cls(
+            f"{name} is {value!r}",
+            remedies=[*meant(value, known), f"use one of: {', '.join(known)}"],
+        )
 
     @classmethod
     def unknown(cls, names: Sequence[str], known: Sequence[str]) -> Self:
@@ -97,7 +100,7 @@ class SettingRefused(AsyncDBError):
         limit = f" from {least} on" if least is not None else ""
         return cls(
             f"{name} is {value!r}, which is no whole number{limit}",
-            remedies=[f"write a number: --{name.replace('_', '-')}=1234"],
+            remedies=[f"write a number: {name}=1234"],
         )
 
     @classmethod
@@ -287,7 +290,7 @@ class MarkRefused(AsyncDBError):
 
 
 class LoopRefused(AsyncDBError):
-    """The test cannot be run on an event loop as it is."""
+    """The test, or what it gives to `db_run`, cannot be run on an event loop."""
 
     @classmethod
     def trio(cls, test: str) -> Self:
@@ -313,6 +316,16 @@ class LoopRefused(AsyncDBError):
             remedies=[
                 "pip install pytest-asyncio, and asyncio_mode = auto in the ini file",
                 "or, with AnyIO, @pytest.mark.anyio on the test or anyio_mode = auto",
+            ],
+        )
+
+    @classmethod
+    def made_already(cls, function: str) -> Self:
+        """`db_run` was given a coroutine, which belongs to no test yet."""
+        return cls(
+            f"db_run was given the coroutine that {function}() made",
+            remedies=[
+                f"give it the function and its arguments: db_run({function}, ...)"
             ],
         )
 

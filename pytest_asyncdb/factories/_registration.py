@@ -31,6 +31,8 @@ class Registration:
     factory: type[AsyncModelFactory[Any]]
     name: str
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    module: str = ""
+    """Name of the module that its fixtures are in."""
 
     @property
     def factory_name(self) -> str:
@@ -68,10 +70,15 @@ def register(factory: F, name: str | None = None, /, **attributes: Any) -> F:
     if factory._meta.abstract:
         raise FactoryRefused.abstract(factory.__name__)
     check_names(factory._meta, attributes)
-    registration = Registration(factory, name or _name_of(factory), attributes)
+    frame = sys._getframe(1)
+    registration = Registration(
+        factory,
+        name or _name_of(factory),
+        attributes,
+        frame.f_globals.get("__name__", ""),
+    )
     if not registration.name.isidentifier():
         raise FactoryRefused.name(factory.__name__, registration.name)
-    frame = sys._getframe(1)
     if frame.f_locals is not frame.f_globals:
         raise FactoryRefused.not_in_module(factory.__name__)
     _made[registration.name] = registration

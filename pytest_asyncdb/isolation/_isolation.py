@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import inspect
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,13 +18,13 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
-from pytest_asyncdb.errors import ExamplesRefused
+from pytest_asyncdb.errors import ExamplesRefused, LoopRefused
 from pytest_asyncdb.isolation._capture import Birth, Capture, birth
 from pytest_asyncdb.isolation._changes import read
 from pytest_asyncdb.isolation._checks import leaks, tasks, threads
 from pytest_asyncdb.isolation._commit import RealCommits
 from pytest_asyncdb.isolation._link import Link
-from pytest_asyncdb.isolation._membership import Membership
+from pytest_asyncdb.isolation._membership import Announced, Membership
 from pytest_asyncdb.isolation._own import OwnPlace, own_isolations
 from pytest_asyncdb.isolation._restore import Restorer
 from pytest_asyncdb.isolation._sandbox import Sandbox, current_transaction
@@ -51,7 +52,7 @@ class Isolation:
 
     `database` is called when the first test opens; `url` is where it will be. `joins`
     says of an engine whether it shares the test's transaction (True), connects for
-    real (False), or what the rules say (None).
+    real (False), or what the rules say (None). `announced` is for what a refusal says.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Isolation:
         joins: Callable[[Engine], bool | None] | None = None,
         sqlite_direct: bool = True,
         bridge: str = "auto",
+        announced: Announced | None = None,
     ) -> None:
         in_memory = product == "sqlite" and url.database in (None, "", ":memory:")
         options = dict(engine_options or {})
@@ -78,7 +80,12 @@ class Isolation:
         )
         self._joins = joins
         self._members = Membership(
-            self._link, product=product, driver=driver, url=url, joins=joins
+            self._link,
+            product=product,
+            driver=driver,
+            url=url,
+            joins=joins,
+            announced=announced or Announced(),
         )
         self._capture = Capture(self._link, self._members)
         self.engine: AsyncEngine = create_async_engine(url, **_with_pool(options))
@@ -405,8 +412,13 @@ class Isolation:
     def run(self, fn: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
         """Run a coroutine function from sync code, on a loop of its own.
 
-        Inside of a running loop it runs in a thread, which this one waits for.
+        Inside of a running loop it runs in a thread, which this one waits for. Raises
+        LoopRefused for a coroutine.
         """
+        given: object = fn
+        if inspect.iscoroutine(given):
+            given.close()
+            raise LoopRefused.made_already(given.__name__)
         try:
             asyncio.get_running_loop()
         except RuntimeError:

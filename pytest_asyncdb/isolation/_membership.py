@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pytest_asyncdb.backends import APART, get_backend
@@ -12,13 +13,13 @@ from pytest_asyncdb.isolation._places import engine_name
 from pytest_asyncdb.isolation._shadow import has_own_creator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import URL, Engine
 
     from pytest_asyncdb.isolation._link import Link
 
-__all__ = ["Membership"]
+__all__ = ["Announced", "Membership"]
 
 _FAMILIES: Final = {
     "asyncpg": "asyncpg",
@@ -30,6 +31,18 @@ _FAMILIES: Final = {
     "pymysql": "pymysql",
     "asyncmy": "asyncmy",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """What the application may know of the run: for what a refusal says.
+
+    `variables` of the environment hold the URL of the test's database; `first` is the
+    one that they held when the application was imported, if it is another one.
+    """
+
+    variables: Sequence[str] = ()
+    first: URL | None = None
 
 
 class Membership:
@@ -47,8 +60,10 @@ class Membership:
         driver: str,
         url: URL,
         joins: Callable[[Engine], bool | None] | None,
+        announced: Announced,
     ) -> None:
         self.joins = joins
+        self._announced = announced
         self._link = link
         self._product = product
         self._driver = driver
@@ -108,12 +123,19 @@ class Membership:
         return Member(engine, self._link, blocking=False)
 
     def _refuse_others(self, engine: Engine) -> None:
-        dialect = engine.dialect
-        if dialect.name not in get_backend(self._product).dialects:
+        dialect, run = engine.dialect, f"{self._product}+{self._driver}"
+        is_other = dialect.name not in get_backend(self._product).dialects
+        is_alien = _FAMILIES.get(dialect.driver) != _FAMILIES[self._driver]
+        if (is_other or is_alien) and self._is_for_first(engine):
+            raise EngineRefused.first(engine_name(engine.url), run)
+        if is_other:
             raise EngineRefused.product(
-                engine_name(engine.url), dialect.name, self._product
+                engine_name(engine.url),
+                dialect.name,
+                self._product,
+                self._announced.variables,
             )
-        if _FAMILIES.get(dialect.driver) != _FAMILIES[self._driver]:
+        if is_alien:
             raise EngineRefused.driver(
                 engine_name(engine.url),
                 dialect.driver,
@@ -123,6 +145,15 @@ class Membership:
                 else None,
             )
 
+    def _is_for_first(self, engine: Engine) -> bool:
+        """Whether the application made it when the run was on another database."""
+        first = self._announced.first
+        return (
+            first is not None
+            and first.get_backend_name() == engine.url.get_backend_name()
+            and _identity(first) == _identity(engine.url)
+        )
+
     def _refuse_second(self, engine: Engine) -> None:
         """The run's own database and one identity of the application's: no third."""
         identity = _identity(engine.url)
@@ -130,7 +161,8 @@ class Membership:
             return
         if len(self._identities) > 1:
             first = list(self._identities.values())[1]
-            raise EngineRefused.identity(engine_name(engine.url), first)
+            name, database = engine_name(engine.url), engine.url.database
+            raise EngineRefused.identity(name, database, first)
         self._identities[identity] = engine_name(engine.url)
 
 

@@ -42,6 +42,7 @@ from pytest_asyncdb.plugin._fixtures import (
     db_sessionmaker,
     db_sync_session,
 )
+from pytest_asyncdb.plugin._forgotten import Forgotten
 from pytest_asyncdb.plugin._migrations import (
     asyncdb_revision,
     db_migrations,
@@ -159,6 +160,8 @@ def pytest_configure(config: pytest.Config) -> None:
             suite.check()
             suite.audit()
             suite.measure()
+        suite.forgotten = Forgotten()
+        config.pluginmanager.register(suite.forgotten)
         if suite.settings.factory_report:
             from pytest_asyncdb.plugin._factory_report import collect
 
@@ -184,7 +187,8 @@ def pytest_terminal_summary(
         from pytest_asyncdb.plugin._report import summary
 
         write(terminalreporter, summary(suite, quiet=config.get_verbosity() < 0))
-    write(terminalreporter, [*suite.migrations, *_migrations(config)])
+    forgotten = suite.forgotten.lines if suite.forgotten is not None else ()
+    write(terminalreporter, [*suite.migrations, *_migrations(config), *forgotten])
     if suite.is_configured and suite.settings.factory_report:
         from pytest_asyncdb.plugin._factory_report import lines
 
@@ -346,7 +350,9 @@ def pytest_runtest_makereport(
         _lifecycle.note_verdict(item, call, report)
         return report
     if not _collection.concerns_us(item, call) or item.config.getoption("fulltrace"):
-        return _factories.with_seed(item, (yield))
+        report = yield
+        suite_of(item.config).tell_unrequested(report)
+        return _factories.with_seed(item, call, report)
     from pytest_asyncdb.plugin import _report
 
     _report.shorten(call)
@@ -354,7 +360,7 @@ def pytest_runtest_makereport(
     suite = suite_of(item.config)
     if suite.started is not None and report.failed:
         suite.started.failed()
-    _report.explain(call, report, suite.overrides)
+    _report.explain(call, report, suite)
     _report.show_changes(suite, report)
     _faults.with_condition(call, report)
-    return _factories.with_seed(item, _answers.with_answer(item, call, report))
+    return _factories.with_seed(item, call, _answers.with_answer(item, call, report))

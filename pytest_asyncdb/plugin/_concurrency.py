@@ -34,7 +34,10 @@ def db_concurrency(
     _asyncdb_database: WorkerDatabase,
     _asyncdb_real: None,
 ) -> Iterator[Concurrency]:
-    """Transactions side by side; the test commits for real without saying so."""
+    """Interleavings of async functions: `explore()`, `replay()`, `lanes()` and others.
+
+    They need sessions that really commit: its test has them, without a mark.
+    """
     __tracebackhide__ = True
     from pytest_asyncdb.concurrency._offered import offering
 

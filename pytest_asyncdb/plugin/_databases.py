@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_asyncdb.errors import NotPlanned, ProvisioningError
-from pytest_asyncdb.isolation import Isolation
+from pytest_asyncdb.isolation import Announced, Isolation
 from pytest_asyncdb.provisioning import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from sqlalchemy import Engine
+    from sqlalchemy import URL, Engine
 
     from pytest_asyncdb.isolation import Changes, Finding
     from pytest_asyncdb.provisioning import Database
@@ -40,10 +40,13 @@ class Plan:
 class WorkerDatabase:
     """A target's database for this process, from its name to its isolation."""
 
-    def __init__(self, target: Target, run: Run, settings: Settings) -> None:
+    def __init__(
+        self, target: Target, run: Run, settings: Settings, *, first: URL | None
+    ) -> None:
         self.target = target
         self.run = run
         self.settings = settings
+        self._announced = Announced(settings.env, first)
         self.made: Database | None = None
         self.bridge = settings.bridge
         """What leads to the connection: "guest" or "thread", once it is known."""
@@ -91,6 +94,7 @@ class WorkerDatabase:
             joins=plan.joins,
             sqlite_direct=self.settings.sqlite_direct,
             bridge=self.settings.bridge,
+            announced=self._announced,
         )
 
     def uninstall(self) -> None:
@@ -211,7 +215,8 @@ class Databases:
                 workers=self._workers,
                 say=self._say,
             )
-            self._made[index] = WorkerDatabase(target, run, self._settings)
+            first = self[0].run.url if index and self._settings.env else None
+            self._made[index] = WorkerDatabase(target, run, self._settings, first=first)
         return self._made[index]
 
     @property

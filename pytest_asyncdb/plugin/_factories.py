@@ -144,13 +144,34 @@ def seed_lines(config: pytest.Config) -> list[str]:
     return [f"asyncdb: factories, random seed {_seed(config)}"]
 
 
-def with_seed(item: pytest.Item, report: pytest.TestReport) -> pytest.TestReport:
-    """The report; of a failed test also how to have its random values again."""
+def with_seed(
+    item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.TestReport
+) -> pytest.TestReport:
+    """The report; of a failed test also how to have its random values again.
+
+    Or where the fixture is that it has asked for and not found.
+    """
     test = running_test()
+    error = call.excinfo.value if call.excinfo is not None else None
+    if isinstance(error, pytest.FixtureLookupError):
+        for place in _registered(error.argname):
+            report.sections.append(("asyncdb factories", place))
     if report.failed and test is not None and test.has_begun:
         again = f"the same values again: --asyncdb-random-seed={_seed(item.config)}"
         report.sections.append(("asyncdb factories", again))
     return report
+
+
+def _registered(name: str | None) -> Iterator[str]:
+    """Where `register()` has made a fixture of that name."""
+    for each in registrations().values():
+        is_seen = each.module.rpartition(".")[2] == "conftest"
+        if name in (each.name, each.factory_name) and not is_seen:
+            yield (
+                f"register() has made the fixture {name!r} in {each.module}, where no"
+                f" test sees it; write in conftest.py:\nfrom {each.module} import *"
+            )
+            return
 
 
 # ------------------------------------------------------------------------- fixtures

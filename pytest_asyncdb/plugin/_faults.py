@@ -33,8 +33,8 @@ def db_faults(
 ) -> Iterator[Faults]:
     """Errors of the database at chosen statements: `inject(...)`, `sweep(...)`.
 
-    The test commits for real without saying so: in a sandbox a fault would hit the
-    transactions of others.
+    They need sessions that really commit: its test has them, without a mark. In a
+    sandbox a fault would hit the transactions of others.
     """
     __tracebackhide__ = True
     isolation = isolation_of(request, _asyncdb_database)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
     import pytest
 
@@ -52,8 +53,8 @@ _DECISIONS: Final = (
     ),
     _Decision(
         "isolation",
-        "how a test's writes vanish: sandbox (rolled back), commit (really committed,"
-        " and undone afterwards) or database (one for each test)",
+        "how a test's writes vanish: sandbox (the default: rolled back), commit (really"
+        " committed, and undone afterwards) or database (one for each test)",
         "string",
         {"metavar": "MODE"},
     ),
@@ -100,24 +101,36 @@ _DECISIONS: Final = (
         "string",
         {"metavar": "DIR"},
     ),
-    _Decision("leaks", "what a test left open is: warn, fail or ignore", "string"),
+    _Decision(
+        "leaks", "what a test left open is: warn (the default), fail, ignore", "string"
+    ),
     _Decision(
         "unrequested",
-        "a connection of a test that asks for no fixture of ours: warn, refuse, allow",
+        "a connection of a test that asks for no fixture of ours: warn (the default),"
+        " refuse or allow",
         "string",
     ),
     _Decision(
         "n_plus_one",
-        "objects that are loaded one after the other in a test: ignore, warn or fail",
+        "objects that are loaded one after the other in a test: ignore (the default),"
+        " warn or fail",
         "string",
         {"metavar": "WHAT"},
     ),
     _Decision("env", "environment variables that receive the run's URL", "args"),
     _Decision("metadata", "module:attribute of the MetaData of the models", "string"),
     _Decision(
-        "schema", "module:attribute of a coroutine function(connection)", "string"
+        "schema",
+        "module:attribute of an async function that takes an AsyncConnection and builds"
+        " the schema on it",
+        "string",
     ),
-    _Decision("seed", "module:attribute of a coroutine function(session)", "string"),
+    _Decision(
+        "seed",
+        "module:attribute of an async function that takes an AsyncSession and adds what"
+        " every test starts with",
+        "string",
+    ),
     _Decision(
         "template_key", "text that changes whenever what schema and seed do", "string"
     ),
@@ -139,7 +152,8 @@ _DECISIONS: Final = (
     _Decision("migration_irreversible", "revisions that have no way back", "args"),
     _Decision(
         "migration_locks",
-        "what migrations lock on a live PostgreSQL is observed: warn, fail or off",
+        "what migrations lock on a live PostgreSQL is observed: warn, fail or off (the"
+        " default)",
         "string",
     ),
     _Decision(
@@ -210,7 +224,9 @@ _DECISIONS: Final = (
         {"action": "store_true"},
     ),
     _Decision(
-        "bridge", "loop of the database's connection: auto, guest or thread", "string"
+        "bridge",
+        "loop of the database's connection: auto (the default), guest or thread",
+        "string",
     ),
 )
 
@@ -242,6 +258,12 @@ def set_values(
     }
 
 
+def _names(options: Mapping[str, Any]) -> dict[str, str]:
+    """What settings are named by on the command line, of those that it says."""
+    said = [each for each in _DECISIONS if options.get(each.key) is not None]
+    return {each.name: each.flag for each in said}
+
+
 def is_configured(config: pytest.Config) -> bool:
     """Whether the project or the command line sets anything of ours."""
     return any(value is not None for value in set_values(config).values())
@@ -261,8 +283,9 @@ def read_settings(
     """
     from pytest_asyncdb.settings import Settings
 
+    options = vars(namespace or config.option)
     values = set_values(config, namespace)
     said = os.environ.get(ENVIRONMENT, "").split()
-    if said and vars(namespace or config.option).get("asyncdb") is None:
+    if said and options.get("asyncdb") is None:
         values["targets"] = said
-    return Settings.from_mapping(values)
+    return Settings.from_mapping(values, names=_names(options))

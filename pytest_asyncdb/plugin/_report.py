@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
 from types import TracebackType
@@ -13,7 +14,7 @@ from pytest_asyncdb.errors import AsyncDBError, Leftovers, LeftoverWarning
 from pytest_asyncdb.plugin._suite import OVERRIDES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
     from types import FrameType
 
     from pytest_asyncdb.isolation import Finding
@@ -29,6 +30,10 @@ _INTERNAL: Final = sys.stdlib_module_names | {
     *("factory", "faker"),
     *("pytest", "_pytest", "pluggy", "anyio", "pytest_asyncio"),
 }
+_MISSING: Final = re.compile(
+    r"no such table|relation .* does not exist|Table '.*' doesn't exist"
+)
+_NO_FILE: Final = (None, "", ":memory:")
 _PUBLIC: Final = (
     "db_session",
     "db_sessionmaker",
@@ -53,7 +58,13 @@ def _planned(target: Target, isolation: str) -> str:
 
 
 def _where(target: Target) -> str:
-    return target.word if target.url is not None else target.planned_source
+    if target.url is None:
+        return target.planned_source
+    if target.product != "sqlite":
+        return target.word
+    if target.url.database in _NO_FILE:
+        return "memory"
+    return f"file of the run's own, in place of {target.word}"
 
 
 def _version(target: Target) -> str:
@@ -142,21 +153,16 @@ def _only(
 
 
 def explain(
-    call: pytest.CallInfo[Any],
-    report: pytest.TestReport,
-    overrides: Mapping[str, object],
+    call: pytest.CallInfo[Any], report: pytest.TestReport, suite: Suite
 ) -> None:
-    """Let a report show an error of ours as its text, and add what else may help.
-
-    `overrides` are the values of the project's fixtures, as far as they are known.
-    """
+    """Let a report show an error of ours as its text, and add what else may help."""
     excinfo = call.excinfo
     if excinfo is None or report.outcome != "failed":
         return
     if isinstance(excinfo.value, AsyncDBError) and not _has_users(excinfo.tb):
         report.longrepr = "\n".join(_text(excinfo.value))
     text = str(excinfo.value)
-    hint = _hint_of_scope(text) or _hint_of_schema(text, overrides)
+    hint = _hint_of_async(text) or _hint_of_scope(text) or _hint_of_schema(text, suite)
     if hint is not None:
         report.sections.append(("asyncdb", hint))
 
@@ -213,15 +219,28 @@ def _package(frame: FrameType) -> str:
     return module.partition(".")[0]
 
 
-def _hint_of_schema(text: str, overrides: Mapping[str, object]) -> str | None:
+def _hint_of_schema(text: str, suite: Suite) -> str | None:
     """What helps where a table is missing and nothing says which there should be."""
-    if not overrides or overrides["asyncdb_schema"] is not None:
+    if not suite.overrides or suite.overrides["asyncdb_schema"] is not None:
         return None
-    if "no such table" in text or ("relation" in text and "does not exist" in text):
-        return (
-            "the database is empty: neither asyncdb_metadata nor asyncdb_schema is set,"
-            " as a fixture in conftest.py or in the ini file"
-        )
+    if not _MISSING.search(text):
+        return None
+    for name in ("asyncdb_schema", "asyncdb_metadata"):
+        if suite.defines(name):
+            return f"the database is empty: the fixture {name} returned None"
+    return (
+        "the database is empty: neither asyncdb_metadata nor asyncdb_schema is set,"
+        " as a fixture in conftest.py or in the ini file"
+    )
+
+
+def _hint_of_async(text: str) -> str | None:
+    """What helps where an override fixture is a coroutine function."""
+    if "async fixture" not in text and "_function_scoped_runner" not in text:
+        return None
+    for name in OVERRIDES:
+        if f"def {name}(" in text or f"fixture '{name}'" in text:
+            return f"let {name} be an ordinary function: def, not async def"
     return None
 
 

@@ -117,7 +117,10 @@ def check_metadata(name: str, value: object) -> MetaData:
     if not isinstance(value, MetaData):
         hint = ""
         if isinstance(getattr(value, "metadata", None), MetaData):
-            hint = f"name its attribute .metadata in {name}"
+            hint = f"write {getattr(value, '__name__', 'Base')}.metadata"
+        elif inspect.iscoroutine(value):
+            value.close()
+            hint = f"let {name} be an ordinary function: def, not async def"
         elif isinstance(value, str):
             hint = f"a path is for the ini file ({name} = {value}); a fixture returns"
             hint += " the object itself"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from pytest_asyncdb.plugin._databases import Databases
     from pytest_asyncdb.plugin._environment import Variables
+    from pytest_asyncdb.plugin._forgotten import Forgotten
     from pytest_asyncdb.plugin._terminal import Line
     from pytest_asyncdb.plugin._unrequested import Watch
     from pytest_asyncdb.provisioning import Run
@@ -58,15 +59,20 @@ class Suite:
         """Values of the override fixtures that the database in use was built by."""
         self.seen_from: set[Path] = set()
         """Modules whose tests are known to see these values."""
+        self.forgotten: Forgotten | None = None
+        """What tests called and did not await."""
         self._watch: Watch | None = None
         self._watches: bool | None = None
 
     @property
     def is_configured(self) -> bool:
         """Whether an option, an ini value or a fixture of the project says anything."""
-        return is_configured(self._config) or any(
-            _overrides(plugin) for plugin in self._config.pluginmanager.get_plugins()
-        )
+        return is_configured(self._config) or any(map(self.defines, OVERRIDES))
+
+    def defines(self, name: str) -> bool:
+        """Whether a conftest.py, or another plugin, has an override fixture `name`."""
+        plugins = self._config.pluginmanager.get_plugins()
+        return any(_overrides(plugin, name) for plugin in plugins)
 
     @property
     def settings(self) -> Settings:
@@ -148,6 +154,12 @@ class Suite:
             self._databases.begin_unrequested(item.nodeid)
         if self.watch is not None:
             self.watch.begin(item)
+
+    def tell_unrequested(self, report: pytest.TestReport) -> None:
+        """Let the report of a failed test say that it was not isolated."""
+        seen = self._watch.seen if self._watch is not None else None
+        if report.failed and seen is not None:
+            report.sections.append(("asyncdb", str(seen)))
 
     def end_watch(self) -> None:
         """The test that was watched is over, or is isolated from here on."""
@@ -248,9 +260,7 @@ def suite_of(config: pytest.Config) -> Suite:
     return config.stash[_SUITE]
 
 
-def _overrides(plugin: object) -> bool:
-    """Whether a plugin, such as a conftest.py, defines an override fixture."""
-    name = getattr(plugin, "__name__", "")
-    return not name.startswith(_PACKAGE) and any(
-        each in getattr(plugin, "__dict__", ()) for each in OVERRIDES
-    )
+def _overrides(plugin: object, name: str) -> bool:
+    """Whether a plugin that is not ours, such as a conftest.py, has a fixture."""
+    module = getattr(plugin, "__name__", "")
+    return name in getattr(plugin, "__dict__", ()) and not module.startswith(_PACKAGE)

@@ -32,6 +32,11 @@ class Watch:
         """From here on, what connects is this test, or application code of its."""
         self._item = item
 
+    @property
+    def seen(self) -> UnrequestedConnection | None:
+        """What the running test has opened, told as if it were refused."""
+        return self._seen
+
     def end(self) -> None:
         """The test is over, or has asked for a fixture; the warning comes now."""
         item, self._item = self._item, None

@@ -16,6 +16,7 @@ from pytest_asyncdb.errors import StrategyRefused
 from pytest_asyncdb.strategies._columns import values_of
 from pytest_asyncdb.strategies._example import Example
 from pytest_asyncdb.strategies._persist import Reference, refer
+from pytest_asyncdb.strategies._printing import let_print
 from pytest_asyncdb.strategies._rows import RowChecks
 from pytest_asyncdb.values import facts_of
 
@@ -110,6 +111,7 @@ class _Blueprint:
     def __init__(self, model: type[Any]) -> None:
         self.model = model
         self.mapper = _mapper(model)
+        let_print(model)
         facts = facts_of(model)
         self.table = self.mapper.local_table
         self.attributes = facts.attributes

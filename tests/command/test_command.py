@@ -65,8 +65,21 @@ def test_what_cannot_be_had_is_said_with_reason_and_remedy(command: Command) -> 
 
     assert 1 == done.returncode
     assert "embedded PostgreSQL has no version 4" in done.stdout
-    assert "what helps: use one of: postgresql:16@embedded" in done.stdout
+    assert "what helps:\n" in done.stdout
+    assert "- use one of: postgresql:16@embedded" in done.stdout
     assert "sqlite       memory     yes" in done.stdout
+
+
+def test_a_reason_that_is_another_s_too_is_told_once(command: Command) -> None:
+    """One container engine is missing, not one for each product."""
+    nowhere = {"DOCKER_HOST": "unix:///nowhere/engine.sock"}
+    done = command("doctor", "--no-start", **nowhere)
+    lines = done.stdout.splitlines()
+    missing = [line for line in lines if "no container engine answers" in line]
+
+    assert 3 == len(missing)
+    assert [False, True, True] == [line.endswith(": see above") for line in missing]
+    assert 1 == done.stdout.count("name it in DOCKER_HOST")
 
 
 def test_without_a_word_everything_is_looked_at(command: Command) -> None:
@@ -260,10 +273,12 @@ def test_url_makes_a_database_for_other_tools(
     made = command("url", word, TMPDIR=place_of_runs)
     url = make_url(made.stdout.strip())
     answer = asyncio.run(answer_of(url))
+    client = {"sqlite@file": "sqlite3 /", "postgresql": "psql -h /"}[word]
     swept = command("sweep", TMPDIR=place_of_runs).stdout
     swept_kept = command("sweep", "--kept", TMPDIR=place_of_runs).stdout
 
     assert 1 == answer
+    assert [True] == [client in line for line in made.stderr.splitlines()]
     assert "" == swept
     assert swept_kept.startswith(f"removed {place_of_runs}/asyncdb-")
 

@@ -38,6 +38,16 @@ def test_the_quick_start_of_the_site_is_that_of_the_readme() -> None:
     assert [] == [file for file in files if file not in start]
 
 
+def test_the_client_of_the_readme_is_one_that_is_run() -> None:
+    """It stands in the guide, whose code is run, with the application that it needs."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    guide = (ROOT / "docs" / "guides" / "fastapi.md").read_text("utf-8")
+    shown = re.findall(r"```text\n(@pytest.fixture\n.*?)```", readme, re.DOTALL)
+
+    assert 1 == len(shown)
+    assert shown[0] in guide
+
+
 def test_links_of_the_readme_lead_somewhere() -> None:
     """Each relative link names a file of the repository."""
     links = LINK.findall((ROOT / "README.md").read_text("utf-8"))

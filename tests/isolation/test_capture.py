@@ -162,6 +162,9 @@ async def test_another_product_is_refused(
 
     assert database.product in caught.value.cause
     assert f"--asyncdb={engine.dialect.name}" in str(caught.value)
+    assert f"False if engine.dialect.name == '{engine.dialect.name}' else None" in str(
+        caught.value
+    )
     assert "secret" not in str(caught.value)
     assert not (tmp_path / "x.db").exists()
 

@@ -136,4 +136,6 @@ def test_a_number_of_tests_that_is_none(project: Project, value: str) -> None:
     project.test(TESTS)
     result = project.run(f"--asyncdb-durations={value}")
 
-    result.stderr.fnmatch_lines(["*asyncdb_durations is *, which is no whole number*"])
+    result.stderr.fnmatch_lines(
+        ["*--asyncdb-durations is *, which is no whole number*"]
+    )

@@ -104,6 +104,82 @@ def test_a_url_of_another_product_gives_way_to_the_run_s(
     result.stdout.fnmatch_lines("*URL sqlite+aiosqlite://*")
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("sqlite", "postgresql"), ("postgresql+asyncpg", "postgresql+psycopg")],
+)
+def test_an_application_that_is_made_once_is_for_the_first_of_several_databases(
+    application: Project, first: str, second: str
+) -> None:
+    """On the others its engine is refused, with the only thing that helps."""
+    application.test(
+        """
+        from app import engine
+
+        @pytest.mark.parametrize("turn", range(2))
+        async def test_it(db_session, turn):
+            async with engine.begin() as connection:
+                await connection.execute(insert(User).values(name="ann"))
+            assert ["ann"] == list(await db_session.scalars(select(User.name)))
+        """
+    )
+
+    result = application.run(f"--asyncdb={first}", f"--asyncdb={second}")
+
+    result.assert_outcomes(passed=2, failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "E *EngineRefused: *made for the run's first database*",
+            f"E *run once on each: --asyncdb={second}*",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*ini asyncdb_env*")
+
+
+def test_an_application_that_is_made_for_each_test_is_on_each_of_several_databases(
+    application: Project,
+) -> None:
+    """The variable holds the URL of the test's own database."""
+    application.write("conftest", CONFTEST.replace("from app import URL", ""))
+    application.test(
+        """
+        import os
+        from sqlalchemy.ext.asyncio import create_async_engine
+
+        async def test_it(asyncdb, db_session):
+            async with create_async_engine(os.environ["DATABASE_URL"]).connect() as it:
+                assert asyncdb.product == it.dialect.name
+        """
+    )
+
+    result = application.run("--asyncdb=sqlite", "--asyncdb=postgresql")
+
+    result.assert_outcomes(passed=2)
+
+
+def test_an_engine_of_another_product_is_refused_with_the_variables_that_are_set(
+    application: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is misspelt in the ini file stands before the reader's eyes."""
+    monkeypatch.setenv("DATABASE_URL", "postgresql+asyncpg://db.invalid/shop")
+    application.ini(asyncdb_env="DATABSE_URL")
+    application.test(
+        """
+        from app import engine
+
+        async def test_it(db_session):
+            await engine.connect()
+        """
+    )
+
+    result = application.run()
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["E *take its URL from the run: ini asyncdb_env, which sets DATABSE_URL"]
+    )
+
+
 @pytest.mark.parametrize("database", ["sqlite@file", "postgresql"])
 def test_each_worker_s_application_has_the_worker_s_database(
     application: Project, database: str

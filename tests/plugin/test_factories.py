@@ -227,6 +227,75 @@ def test_a_mark_that_means_nothing_is_refused(project: Project) -> None:
     result.stdout.fnmatch_lines(["*UserFactory knows no attribute 'bos'*"])
 
 
+ELSEWHERE = """
+    import factory
+    from models import User
+    from pytest_asyncdb.factories import AsyncModelFactory, register
+
+    @register
+    class MemberFactory(AsyncModelFactory[User]):
+        class Meta:
+            model = User
+
+        name = factory.Sequence(lambda n: f"member{n}")
+
+    register(MemberFactory, "guest")
+"""
+
+
+def test_a_fixture_that_was_registered_in_another_module_is_told_from_where_it_comes(
+    project: Project,
+) -> None:
+    """Pytest looks for fixtures in conftest.py, and says only what it has found."""
+    project.write("tests/__init__", "")
+    project.write("tests/factories", ELSEWHERE)
+    project.ini(pythonpath=".")
+    project.test(
+        """
+        from tests.factories import MemberFactory
+
+        def test_object(guest): pass
+        def test_factory(db_session, member_factory): pass
+        def test_other(nobody): pass
+        """
+    )
+
+    result = project.run()
+
+    result.assert_outcomes(errors=3)
+    for name in ("guest", "member_factory"):
+        result.stdout.fnmatch_lines(
+            [
+                "*- asyncdb factories -*",
+                f"register() has made the fixture {name!r} in tests.factories, where *",
+                "from tests.factories import *",
+            ]
+        )
+    assert 2 == result.stdout.str().count("register() has made")
+
+
+def test_a_fixture_that_was_registered_in_another_module_is_had_by_importing_all(
+    project: Project,
+) -> None:
+    """What the hint says."""
+    project.write("tests/__init__", "")
+    project.write("tests/factories", ELSEWHERE)
+    project.ini(pythonpath=".")
+    project.write(
+        "conftest", CONFTEST + "\n    from tests.factories import *  # noqa: F403\n"
+    )
+    project.test(
+        """
+        def test_it(guest, member_factory):
+            assert ["member0", "member1"] == [guest.name, member_factory().name]
+        """
+    )
+
+    result = project.run()
+
+    result.assert_outcomes(passed=1)
+
+
 def test_register_says_what_it_cannot_do(project: Project) -> None:
     """A function has no fixtures, and not every text is a name."""
     project.test(
@@ -335,7 +404,9 @@ def test_a_seed_that_is_no_number_is_refused(project: Project) -> None:
     """Before any test runs."""
     result = project.run("--asyncdb-random-seed=many")
 
-    result.stderr.fnmatch_lines(["*asyncdb_random_seed is 'many', which is no whole*"])
+    result.stderr.fnmatch_lines(
+        ["*--asyncdb-random-seed is 'many', which is no whole*"]
+    )
 
 
 def test_factories_are_checked_where_that_is_asked(project: Project) -> None:

@@ -63,6 +63,61 @@ def test_all_fixtures_share_the_transaction_of_the_test(
     result.assert_outcomes(passed=2)
 
 
+def test_db_run_that_is_given_a_coroutine_says_what_it_takes(project: Project) -> None:
+    """The call that one writes first; nothing is said of a coroutine never awaited."""
+    project.test(
+        """
+        async def count(session):
+            return await session.scalar(COUNT)
+
+        @pytest.mark.filterwarnings("error")
+        def test_it(db_session, db_run):
+            db_run(count(db_session))
+        """
+    )
+
+    result = project.run()
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*db_run was given the coroutine that count() made*",
+            "*give it the function and its arguments: db_run(count, ...)*",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*never awaited*")
+
+
+@pytest.mark.parametrize("workers", [(), ("-pxdist", "-n1")])
+def test_a_coroutine_that_a_test_does_not_await_is_told(
+    project: Project, workers: tuple[str, ...]
+) -> None:
+    """Such a test passes, and nothing of what it says has happened."""
+    project.test(
+        """
+        def test_sync(db_session):
+            db_session.add(User(name="ann"))
+            db_session.commit()
+            db_session.commit()
+
+        async def test_async(db_session):
+            await db_session.commit()
+
+        async def test_other(db_session):
+            async def rest(): pass
+            rest()
+        """
+    )
+
+    result = project.run(*workers)
+
+    result.assert_outcomes(passed=3, warnings=3)
+    lines = [line for line in result.outlines if "did not await" in line]
+    assert 1 == len(lines)
+    assert "test_it.py::test_sync did not await AsyncSession.commit, " in lines[0]
+    assert lines[0].endswith("in a sync test ask for db_sync_session, or db_run")
+
+
 def test_objects_of_db_session_can_be_read_after_commit(project: Project) -> None:
     """db_session and db_sync_session do not expire what they committed."""
     project.test(

@@ -337,6 +337,44 @@ def test_a_connection_of_a_test_that_asks_for_nothing_is_reported_once(
         result.stdout.fnmatch_lines_random(["*test_one*", "*ask for db_session*"])
 
 
+def test_each_failed_test_that_asks_for_nothing_is_told_that_it_was_not_isolated(
+    project: Project,
+) -> None:
+    """The run's one warning may have gone to another; a test that passes says none."""
+    project.write(
+        "app",
+        """
+        import os
+        from sqlalchemy.ext.asyncio import create_async_engine
+        engine = create_async_engine(os.environ["DATABASE_URL"])
+        """,
+    )
+    project.ini(asyncdb_env="DATABASE_URL", asyncdb="sqlite@file")
+    project.test(
+        """
+        from app import engine
+
+        async def add():
+            async with engine.begin() as connection:
+                await connection.execute(insert(User).values(name="ann"))
+            await engine.dispose()
+
+        async def test_0(db_session): pass
+        async def test_1(): await add()
+        async def test_2(): await add()
+        async def test_3(): assert 0
+        """
+    )
+
+    result = project.run()
+
+    result.assert_outcomes(passed=2, failed=2, warnings=1)
+    report = result.stdout.str()
+    assert 1 == report.count("test_2 opened a database connection")
+    assert 0 == report.count("test_3 opened a database connection")
+    result.stdout.fnmatch_lines(["*- asyncdb -*", "*test_2 opened*", "*ask for db_*"])
+
+
 def test_a_project_that_configures_nothing_may_connect_as_it_likes(
     project: Project,
 ) -> None:

@@ -166,6 +166,42 @@ def test_a_path_in_a_fixture_is_told_where_it_belongs(project: Project) -> None:
     result.stdout.fnmatch_lines(["*for the ini file (asyncdb_metadata = models:Base*"])
 
 
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("def asyncdb_metadata(): return Base", "*write Base.metadata*"),
+        (
+            "async def asyncdb_metadata(): return Base.metadata",
+            "*let asyncdb_metadata be an ordinary function: def, not async def*",
+        ),
+        ("def asyncdb_metadata(): Base.metadata", "*asyncdb_metadata returned None*"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["auto", "strict"])
+def test_what_a_fixture_should_have_returned_is_said(
+    project: Project, mode: str, body: str, says: str
+) -> None:
+    """Mistakes that one makes in the three lines which every project writes."""
+    project.ini(asyncio_mode=mode)
+    project.write(
+        "conftest",
+        f"""
+        import pytest
+
+        from models import Base
+
+        @pytest.fixture(scope="session")
+        {body}
+        """,
+    )
+    project.test("def test_it(db_sync_session): db_sync_session.execute(select(User))")
+
+    result = project.run()
+
+    result.stdout.fnmatch_lines([says])
+    assert 0 != result.ret
+
+
 def test_several_bases_are_to_be_one(project: Project) -> None:
     """What Alembic takes as a list is refused, with the way to make one of it."""
     project.write(
@@ -194,6 +230,7 @@ def test_several_bases_are_to_be_one(project: Project) -> None:
         ({"metadata": "models:nothing"}, "*has no attribute 'nothing'*"),
         ({"metadata": "models"}, "*that is not module:attribute*"),
         ({"metadata": "models:Base"}, "*of type *a sqlalchemy.MetaData was expected*"),
+        ({"metadata": "models:User"}, "*of type *a sqlalchemy.MetaData was expected*"),
         ({"metadata": "sqlalchemy:MetaData()"}, "*has no attribute 'MetaData()'*"),
         (
             {"metadata": "builders:empty"},

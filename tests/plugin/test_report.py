@@ -33,6 +33,29 @@ def test_header_and_summary_have_a_line_for_each_database(project: Project) -> N
     )
 
 
+@pytest.mark.parametrize(
+    ("url", "source"),
+    [
+        (
+            "sqlite+aiosqlite:////x/a.db?timeout=9",
+            "file of the run's own, in place of sqlite+aiosqlite:////x/a.db?timeout=9",
+        ),
+        ("sqlite+aiosqlite://", "memory"),
+    ],
+)
+def test_the_header_names_no_file_that_is_not_opened(
+    project: Project, url: str, source: str
+) -> None:
+    """SQLite's URL gives options; the file that it names stays what it is."""
+    project.test("def test_it(db_sync_session, asyncdb): print(asyncdb.url)")
+
+    result = project.run(f"--asyncdb={url}", "-s")
+
+    result.assert_outcomes(passed=1)
+    header = next(line for line in result.outlines if line.startswith("asyncdb: "))
+    assert f", source {source}, isolation sandbox" in header
+
+
 def test_workers_tell_the_controller_how_long_they_took(project: Project) -> None:
     """One line for a database, with a time for each worker."""
     project.test(

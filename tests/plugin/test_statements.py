@@ -326,5 +326,5 @@ def test_a_word_that_is_not_known(project: Project) -> None:
     project.test("def test_it(): pass")
     result = project.run("--asyncdb-n-plus-one=loud")
 
-    result.stderr.fnmatch_lines(["*asyncdb_n_plus_one is 'loud'*"])
+    result.stderr.fnmatch_lines(["*--asyncdb-n-plus-one is 'loud'*"])
     result.stderr.fnmatch_lines(["*ignore*warn*fail*"])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
+from hypothesis.vendor.pretty import pretty
 from sqlalchemy import CheckConstraint, ForeignKey, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import (
@@ -50,6 +51,53 @@ async def test_every_row_is_accepted(session: AsyncSession, model: Any) -> None:
 
     assert 10 == len(graphs)
     assert [] == refused
+
+
+@pytest.mark.parametrize(
+    ("strategy", "shown"),
+    [
+        (
+            from_model(Category, name="x", parent_id=7),
+            "Category(name='x', parent_id=7)",
+        ),
+        (
+            st.lists(from_model(Card, id=1), min_size=1),
+            "[Card(id=1, customer=Customer(email=''))]",
+        ),
+        (from_model(Label), "Label(word='', category_id=Category(name='').id)"),
+    ],
+)
+def test_a_falsifying_example_shows_what_an_object_holds(
+    strategy: st.SearchStrategy[Any], shown: str
+) -> None:
+    """With the objects that it refers to, and without those that refer to it."""
+
+    @settings(database=None, derandomize=True)
+    @given(drawn=strategy)
+    def fails(drawn: object) -> None:
+        pytest.fail(str(type(drawn)))
+
+    with pytest.raises(pytest.fail.Exception) as caught:
+        fails()
+
+    said = " ".join("".join(caught.value.__notes__).split())
+    assert f"drawn={shown}" in said
+
+
+def test_an_object_that_shows_itself_is_left_to_do_so() -> None:
+    """Its class says how."""
+
+    class Tables(DeclarativeBase):
+        pass
+
+    class Named(Tables):
+        __tablename__ = "named"
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+        def __repr__(self) -> str:
+            return "a name"
+
+    assert "a name" == pretty(minimal(from_model(Named)))
 
 
 async def test_what_was_written_can_be_read(session: AsyncSession) -> None:
